@@ -1,0 +1,46 @@
+# Two commands: `make up` plays a payment day on this machine, `make test` proves the rest.
+# Needs Python 3.13, make and git. Everything else lands in .venv and .local.
+PYTHON ?= python3.13
+PORT   ?= 8080
+UV     := .local/uv/bin/uv
+BIN    := .venv/bin
+ENVS   := .venv/.stamp .local/emulator/.stamp .local/sam/.stamp
+
+# Environments load faster with bytecode, whatever the caller's shell prefers.
+unexport PYTHONDONTWRITEBYTECODE PYTHONPATH VIRTUAL_ENV
+
+.PHONY: up down test lint envs browser lock
+.DEFAULT_GOAL := up
+
+up: envs           ## Start the local stack, play a day, follow its logs (PORT=8080)
+	@exec $(BIN)/payvand up --port $(PORT)
+down:              ## Stop what `make up` started
+	@test ! -x $(BIN)/payvand || exec $(BIN)/payvand down
+test: envs browser ## Everything: lint, types, template, tests
+	@exec $(BIN)/python tools/check.py
+lint: envs         ## Only the static half of `make test`
+	@exec $(BIN)/python tools/check.py --static
+envs:              ## Create or refresh the environments
+	@$(MAKE) -s -j3 $(ENVS)
+browser:
+	@sh tools/browser.sh
+
+.local/uv/.stamp: requirements/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' || { echo "Python 3.13 is needed: make PYTHON=/path/to/python3.13 ..."; exit 1; }
+	@echo "environments: creating (once)"
+	@$(PYTHON) -m venv --clear .local/uv
+	@.local/uv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+.local/%/.stamp: requirements/%.txt .local/uv/.stamp
+	@$(UV) venv -q --clear --python .local/uv/bin/python .local/$*
+	@$(UV) pip sync -q --require-hashes --python .local/$*/bin/python $<
+	@touch $@
+.venv/.stamp: requirements/dev.txt pyproject.toml .local/uv/.stamp
+	@test -x .venv/bin/python || $(UV) venv -q --clear --python .local/uv/bin/python .venv
+	@$(UV) pip sync -q --require-hashes --python .venv/bin/python $<
+	@$(UV) pip install -q --no-deps --no-build-isolation --python .venv/bin/python -e .
+	@touch $@
+
+lock: .local/uv/.stamp ## Renew the pins of requirements/*.txt
+	@cd requirements && for f in uv emulator sam layer dev; do \
+	  ../$(UV) pip compile -q --universal --python-version 3.13 --generate-hashes --no-header --upgrade $$f.in -o $$f.txt || exit 1; done

@@ -1,0 +1,1 @@
+"""The payvand command: the local stack and the tools around it."""
