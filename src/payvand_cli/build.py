@@ -1,0 +1,155 @@
+"""Build the template with SAM and deploy it to the emulator."""
+
+import compileall
+import os
+import py_compile
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from filelock import FileLock
+
+from payvand_cli import paths
+from payvand_cli.paths import Site
+from payvand_cli.stack import CREDENTIALS, REGION, Stack
+
+ARTIFACTS = "payvand-artifacts"
+
+
+class StepFailed(Exception):
+    """A SAM step failed; the text holds the end of its log."""
+
+
+class _Tolerant(yaml.SafeLoader):
+    """Reads a template without resolving its `!Ref` and friends."""
+
+
+_Tolerant.add_multi_constructor("!", lambda _loader, suffix, _node: suffix)
+
+
+def declared_parameters(template: Path) -> set[str]:
+    """Names of the template's parameters."""
+    body: Any = yaml.load(template.read_text(), _Tolerant)  # noqa: S506 - a safe loader's child
+    return set(body.get("Parameters") or {})
+
+
+def environment(site: Site) -> dict[str, str]:
+    """What SAM sees: no AWS settings of the person who runs it, our endpoint and our tools."""
+    dropped = ("AWS_", "PYTHON", "SAM_", "VIRTUAL_ENV")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+    return env | {
+        "SAM_CLI_TELEMETRY": "0",
+        "SAM_CLI_POLL_DELAY": "0.1",
+        "AWS_ACCESS_KEY_ID": CREDENTIALS["aws_access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": CREDENTIALS["aws_secret_access_key"],
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ENDPOINT_URL": site.endpoint,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "LOCAL": "1",
+        "UV": str(paths.UV),
+        "LAYER_PYTHON": str(paths.DEV_BIN / "python"),
+        "PATH": f"{paths.DEV_BIN}:{os.environ.get('PATH', os.defpath)}",
+    }
+
+
+def run_sam(site: Site, step: str, *args: str) -> None:
+    """Run one SAM command, its output in a log.
+
+    Raises:
+        StepFailed: with the end of that log.
+    """
+    with site.log(step).open("wb") as log:
+        child = subprocess.Popen(
+            [str(paths.SAM), step, "--config-env", "local", *args],
+            cwd=paths.ROOT,
+            env=environment(site),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            code = child.wait()
+        except BaseException:
+            child.kill()
+            child.wait()
+            raise
+    if code:
+        text = site.log(step).read_text(errors="replace")[-3000:]
+        raise StepFailed(f"sam {step} failed ({site.log(step)})\n{text}")
+
+
+def build(site: Site, template: Path = paths.TEMPLATE) -> None:
+    """Build every function and the layer for this machine."""
+    paths.LOCAL.mkdir(exist_ok=True)
+    with FileLock(paths.LOCAL / "build.lock"):
+        run_sam(
+            site,
+            "build",
+            *("--template-file", str(template)),
+            *("--cached", "--parallel", "--cache-dir", str(paths.SAM_CACHE)),
+            *("--build-dir", str(site.build)),
+            *("--parameter-overrides", f"Architecture={paths.ARCHITECTURE}"),
+        )
+    compile_functions(site.build)
+
+
+def compile_functions(folder: Path) -> None:
+    """Put bytecode beside the source, which `sam build` leaves out.
+
+    Unchecked-hash bytecode stays valid after unzipping, whatever the times of the files. The
+    layer has its own from its Makefile.
+
+    Raises:
+        StepFailed: a file does not compile.
+    """
+    for built in sorted(folder.iterdir()):
+        if not built.is_dir() or (built / "python").is_dir():
+            continue
+        fine = compileall.compile_dir(
+            built,
+            quiet=1,
+            force=True,
+            stripdir=str(built),
+            prependdir="/var/task",
+            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+        )
+        if not fine:
+            raise StepFailed(f"{built} does not compile")
+
+
+def parameters(site: Site, template: Path) -> dict[str, str]:
+    """The local values of the parameters the template has."""
+    local = {
+        "Local": "true",
+        "Architecture": paths.ARCHITECTURE,
+        "PublicBaseUrl": site.url,
+        "WebhookAllowedHosts": f"127.0.0.1:{site.port}",
+        "TestTimerSliceSeconds": "2",
+    }
+    known = declared_parameters(template)
+    return {name: value for name, value in local.items() if name in known}
+
+
+def deploy(site: Site, stack: Stack, overrides: Mapping[str, str] | None = None) -> None:
+    """Create the stack in an empty emulator with `sam deploy`."""
+    stack.s3.create_bucket(Bucket=ARTIFACTS)
+    template = site.build / "template.yaml"
+    values = parameters(site, template) | dict(overrides or {})
+    run_sam(
+        site,
+        "deploy",
+        *("--template-file", str(template), "--stack-name", stack.name),
+        *("--s3-bucket", ARTIFACTS, "--region", REGION),
+        *("--capabilities", "CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"),
+        *("--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"),
+        *("--parameter-overrides", *(f"{name}={value}" for name, value in values.items())),
+    )
+
+
+def seconds_since(start: float) -> str:
+    """How long a step took, for people."""
+    return f"{time.monotonic() - start:.1f} s"

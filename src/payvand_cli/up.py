@@ -1,0 +1,174 @@
+"""`payvand up` and `payvand down`: the local stack from first process to last."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from types import FrameType
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from payvand_cli import demo, handle, logs, paths, processes, seed
+from payvand_cli.build import StepFailed
+from payvand_cli.emulator import EmulatorFailed
+from payvand_cli.local import Running, bring_up
+from payvand_cli.paths import Site
+from payvand_cli.show import line, problem, step
+
+FAILED, PORT_TAKEN = 1, 2
+DETACH_S = 180.0
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+Port = Annotated[int, typer.Option(min=1024, max=65534, help="Port of the front door.")]
+
+
+def up(
+    *,
+    port: Port = 8080,
+    play: Annotated[bool, typer.Option("--demo/--no-demo", help="Play a payment day.")] = True,
+    detach: Annotated[bool, typer.Option("--detach", help="Return once it runs.")] = False,
+) -> None:
+    """Start the local stack, play a payment day, follow the logs until Ctrl-C."""
+    site = paths.default_site(port)
+    if detach:
+        raise typer.Exit(_detached(site, play=play))
+    _hear_endings()
+    try:
+        _clear(site)
+        raise typer.Exit(_run(site, play=play))
+    except KeyboardInterrupt:
+        line("stopped: no process, no port and no state is left")
+    except (EmulatorFailed, StepFailed) as failure:
+        problem(str(failure))
+        raise typer.Exit(FAILED) from None
+
+
+def _run(site: Site, *, play: bool) -> int:
+    started = time.monotonic()
+    try:
+        with bring_up(site, report=step, pids={"up": os.getpid()}) as running:
+            with step("seeding", "merchant, keys and channels seeded"):
+                local = _local(running) | seed.seed(running.stack)
+            handle.write(local)
+            line(f"\n[bold]Payvand runs[/] [dim]after {time.monotonic() - started:.1f} s[/]")
+            _addresses(local)
+            code = demo.play(local) if play else 0
+            (site.folder / "ready").touch()
+            line("\n[dim]following the logs; Ctrl-C stops everything[/]")
+            running.follower.listeners.append(logs.print_lines)
+            _wait(running)
+            return code
+    finally:
+        for number in ENDINGS:
+            signal.signal(number, signal.SIG_IGN)  # taking down is short and happens once
+        paths.HANDLE.unlink(missing_ok=True)
+
+
+def _wait(running: Running) -> None:
+    """Until somebody ends us, or the emulator does not live any more."""
+    while running.emulator.child.poll() is None:
+        time.sleep(0.2)
+    raise EmulatorFailed(
+        f"the emulator ended by itself ({running.site.log('emulator')}); start again with: make up"
+    )
+
+
+def _local(running: Running) -> dict[str, Any]:
+    site = running.site
+    return {
+        "api_url": site.url,
+        "lab_url": f"{site.url}/lab",
+        "aws_endpoint": site.endpoint,
+        "aws_region": "us-east-1",
+        "stack": running.stack.name,
+        "pid": os.getpid(),
+        "emulator_pid": running.emulator.child.pid,
+    }
+
+
+def _addresses(local: dict[str, Any]) -> None:
+    shown = {
+        "API": local["api_url"],
+        "reference": f"{local['api_url']}/docs",
+        "lab": local["lab_url"],
+        "AWS endpoint": local["aws_endpoint"],
+        "keys": str(paths.HANDLE.relative_to(paths.ROOT)),
+    }
+    for name, where in shown.items():
+        line(f"  {name:<13} [cyan]{where}[/]")
+
+
+def _hear_endings() -> None:
+    """Whatever a script's shell set to be ignored, the three endings end us."""
+
+    def ended(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    for number in ENDINGS:
+        signal.signal(number, ended)
+
+
+def _clear(site: Site) -> None:
+    """Take over from an earlier run, dead or alive; stop at strangers."""
+    earlier = processes.recorded(site.processes)
+    if earlier:
+        line(f"taking over from an earlier run: {', '.join(f'pid {p.pid}' for p in earlier)}")
+    in_the_way = processes.clear(site.processes, (site.port, site.emulator_port))
+    _wipe(site)
+    if in_the_way:
+        problem(f"{'; '.join(in_the_way)}. Choose another port: make up PORT={site.port + 10}")
+        raise typer.Exit(PORT_TAKEN)
+
+
+def _wipe(site: Site) -> None:
+    shutil.rmtree(site.scratch, ignore_errors=True)
+    (site.folder / "ready").unlink(missing_ok=True)
+    paths.HANDLE.unlink(missing_ok=True)
+
+
+def down() -> None:
+    """Stop what `up` started, whatever state it is in."""
+    site = paths.default_site(0)
+    running = processes.recorded(site.processes)
+    for process in running:
+        processes.stop(process)
+    site.processes.unlink(missing_ok=True)
+    _wipe(site)
+    line("stopped" if running else "nothing was running")
+
+
+def _detached(site: Site, *, play: bool) -> int:
+    """Run `up` in a session of its own and show its output until it is ready."""
+    site.folder.mkdir(parents=True, exist_ok=True)
+    ready = site.folder / "ready"
+    ready.unlink(missing_ok=True)
+    output = site.log("up")
+    with output.open("wb") as log:
+        child = subprocess.Popen(
+            [
+                *(str(paths.DEV_BIN / "python"), str(paths.DEV_BIN / "payvand"), "up"),
+                *("--port", str(site.port), "--demo" if play else "--no-demo"),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    until = time.monotonic() + DETACH_S
+    with output.open(encoding="utf-8", errors="replace") as shown:
+        while time.monotonic() < until:
+            over, is_ready = child.poll(), ready.exists()
+            sys.stdout.write(shown.read())
+            sys.stdout.flush()
+            if over is not None:
+                return over or FAILED
+            if is_ready:
+                line(f"it runs as pid {child.pid}; its log is {output}; stop it with: make down")
+                return 0
+            time.sleep(0.1)
+    problem(f"not ready after {DETACH_S:.0f} s; see {output}")
+    child.terminate()
+    return FAILED
