@@ -60,7 +60,7 @@ REFERENCE_MAX: Final = 64
 """Characters shown; what is longer ends in an ellipsis. The stored values stay whole."""
 
 REFERRER_OUTWARD: Final = "strict-origin"
-"""Iranian channels check that the payer comes from the registered domain; no path is shown to them."""
+"""Iranian channels check that the payer comes from the registered domain; they see no path."""
 
 AUTO_POST: Final = (
     'if((performance.getEntriesByType("navigation")[0]||{}).type!="back_forward")'

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _LOOPBACK: Final = ("127.0.0.1", "localhost")
 _UNSAFE: Final = re.compile(r"[\x00-\x20\x7f-\xa0\\]|[\ud800-\udfff]")
-"""Browsers drop some of these and read a backslash as a slash: what we check is not where they go."""
+"""Browsers drop some of these and read \\ as /: what we checked is not where they would go."""
 
 _FIXED: Final[Mapping[str, str]] = MappingProxyType(
     {
