@@ -4,7 +4,6 @@ import compileall
 import os
 import py_compile
 import subprocess
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,9 @@ from typing import Any
 import yaml
 from filelock import FileLock
 
-from payvand_cli import paths
+from payvand_cli import packaged, paths
 from payvand_cli.paths import Site
 from payvand_cli.stack import CREDENTIALS, REGION, Stack
-
-ARTIFACTS = "payvand-artifacts"
 
 
 class StepFailed(Exception):
@@ -134,22 +131,15 @@ def parameters(site: Site, template: Path) -> dict[str, str]:
     return {name: value for name, value in local.items() if name in known}
 
 
-def deploy(site: Site, stack: Stack, overrides: Mapping[str, str] | None = None) -> None:
+def deploy(site: Site, stack: Stack, values: Mapping[str, str]) -> None:
     """Create the stack in an empty emulator with `sam deploy`."""
-    stack.s3.create_bucket(Bucket=ARTIFACTS)
     template = site.build / "template.yaml"
-    values = parameters(site, template) | dict(overrides or {})
     run_sam(
         site,
         "deploy",
         *("--template-file", str(template), "--stack-name", stack.name),
-        *("--s3-bucket", ARTIFACTS, "--region", REGION),
-        *("--capabilities", "CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"),
+        *("--s3-bucket", packaged.BUCKET, "--region", REGION),
+        *("--capabilities", *packaged.CAPABILITIES),
         *("--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"),
         *("--parameter-overrides", *(f"{name}={value}" for name, value in values.items())),
     )
-
-
-def seconds_since(start: float) -> str:
-    """How long a step took, for people."""
-    return f"{time.monotonic() - start:.1f} s"

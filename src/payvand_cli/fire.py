@@ -60,7 +60,7 @@ def run(stack: Stack, schedule: str, at: dt.datetime) -> str:
     if service == "lambda":
         reply = stack.functions.invoke(FunctionName=target["Arn"], Payload=payload.encode())
         answer: str = reply["Payload"].read().decode()
-        if "FunctionError" in reply:
+        if reply.get("FunctionError"):
             raise RuntimeError(answer)
         return answer
     if service == "sqs":

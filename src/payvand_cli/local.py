@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from payvand_cli import build, metrics, overlay, paths, processes
+from payvand_cli import build, metrics, overlay, packaged, paths, processes
 from payvand_cli.emulator import Emulator
 from payvand_cli.front import FrontDoor
 from payvand_cli.logs import Follower
@@ -74,8 +74,11 @@ def bring_up(
     """A deployed stack behind its front door; all of it ends with the block."""
     site.folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as cleanup:
+        key = packaged.digest(template)
+        unchanged = packaged.kept(key)
         building = _Building(site, template)
-        building.start()
+        if not unchanged:
+            building.start()
         emulator = Emulator(site)
         cleanup.callback(emulator.stop)
         processes.record(site.processes, {**(pids or {}), "emulator": emulator.child.pid})
@@ -83,10 +86,18 @@ def bring_up(
         with report("starting the AWS emulator", "AWS emulator on loopback, IAM enforced"):
             emulator.wait_until_ready()
         stack = Stack(site.endpoint)
-        with report("building with SAM", "sam build"):
-            building.finish()
-        with report("deploying", "sam deploy"):
-            build.deploy(site, stack, overrides)
+        stack.s3.create_bucket(Bucket=packaged.BUCKET)
+        values = build.parameters(site, template) | dict(overrides or {})
+        if unchanged:
+            with report("deploying", "deployed; unchanged since the last build"):
+                packaged.deploy(stack, unchanged, values)
+        else:
+            with report("building with SAM", "sam build"):
+                building.finish()
+            with report("deploying with SAM", "sam deploy"):
+                build.deploy(site, stack, values)
+            if packaged.digest(template) == key:  # nobody edited a source meanwhile
+                packaged.keep(stack, key)
         with report("completing the deployment", "what the emulator leaves out, put in"):
             overlaid = overlay.apply(stack)
         door = FrontDoor(site.port, site.emulator_port, base_path(stack))

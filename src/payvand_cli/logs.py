@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -19,8 +20,9 @@ from payvand_cli.stack import Stack
 GROUPS = "/aws/lambda/"
 PLATFORM = ("START RequestId", "END RequestId", "REPORT RequestId", "INIT_START")
 POLL_S = 1.0
+LATE_MS = 5_000
 FIRST = ("level", "event", "message", "msg")
-DULL = {"_aws", "timestamp", "time", "logger", "service", "function_name", *FIRST}
+DULL = {"level", "_aws", "timestamp", "time", "logger", "service", "function_name", *FIRST}
 COLOURS = {"ERROR": "red", "CRITICAL": "red", "WARNING": "yellow", "INFO": "green"}
 
 
@@ -30,44 +32,44 @@ class Line:
 
     function: str
     at_ms: int
-    event_id: str
     message: str
 
 
 class Reader:
-    """Reads each log line once, group by group, oldest first."""
+    """Reads each log line once, in order of time.
+
+    The emulator's lines have no ids and may arrive a little late, so each read looks back a while
+    and tells lines apart by stream, time and text; equal ones are counted.
+    """
 
     def __init__(self, stack: Stack, since_ms: int) -> None:
         self._stack = stack
         self._since_ms = since_ms
-        self._newest: dict[str, int] = {}
-        self._seen: dict[str, set[str]] = {}
+        self._seen: Counter[tuple[str, int, str]] = Counter()
 
     def read(self) -> list[Line]:
-        """What is new since the last call, in order of time."""
-        lines: list[Line] = []
+        """What is new since the last call."""
+        looked_at_ms = int(time.time() * 1000)
+        new: list[Line] = []
+        now: Counter[tuple[str, int, str]] = Counter()
         pages = self._stack.logs.get_paginator("describe_log_groups")
         for page in pages.paginate(logGroupNamePrefix=GROUPS):
             for group in page["logGroups"]:
-                lines += self._read_group(group["logGroupName"])
-        return sorted(lines, key=lambda line: line.at_ms)
+                for key, line in self._lines(group["logGroupName"]):
+                    now[key] += 1
+                    if now[key] > self._seen[key]:
+                        new.append(line)
+        self._since_ms = max(self._since_ms, looked_at_ms - LATE_MS)
+        self._seen = Counter({k: n for k, n in now.items() if k[1] >= self._since_ms})
+        return sorted(new, key=lambda line: line.at_ms)
 
-    def _read_group(self, group: str) -> Iterator[Line]:
-        since = self._newest.get(group, self._since_ms)
-        # Lines share milliseconds, so the last one is asked for again and told apart by its id.
-        seen = self._seen.setdefault(group, set())
+    def _lines(self, group: str) -> Iterator[tuple[tuple[str, int, str], Line]]:
         function = group.removeprefix(GROUPS).removeprefix(f"{self._stack.name}-")
         pages = self._stack.logs.get_paginator("filter_log_events")
-        for page in pages.paginate(logGroupName=group, startTime=since):
+        for page in pages.paginate(logGroupName=group, startTime=self._since_ms):
             for event in page["events"]:
-                if event["eventId"] in seen:
-                    continue
-                at = event["timestamp"]
-                if at > self._newest.get(group, 0):
-                    self._newest[group] = at
-                    seen.clear()
-                seen.add(event["eventId"])
-                yield Line(function, at, event["eventId"], event["message"].rstrip())
+                at, text = event["timestamp"], event["message"].rstrip()
+                yield (event["logStreamName"], at, text), Line(function, at, text)
 
 
 class Follower:

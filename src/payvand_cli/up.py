@@ -15,6 +15,7 @@ from payvand_cli import demo, handle, logs, paths, processes, seed
 from payvand_cli.build import StepFailed
 from payvand_cli.emulator import EmulatorFailed
 from payvand_cli.local import Running, bring_up
+from payvand_cli.packaged import DeployFailed
 from payvand_cli.paths import Site
 from payvand_cli.show import line, problem, step
 
@@ -41,7 +42,7 @@ def up(
         raise typer.Exit(_run(site, play=play))
     except KeyboardInterrupt:
         line("stopped: no process, no port and no state is left")
-    except (EmulatorFailed, StepFailed) as failure:
+    except (EmulatorFailed, StepFailed, DeployFailed) as failure:
         problem(str(failure))
         raise typer.Exit(FAILED) from None
 
@@ -62,9 +63,7 @@ def _run(site: Site, *, play: bool) -> int:
             _wait(running)
             return code
     finally:
-        for number in ENDINGS:
-            signal.signal(number, signal.SIG_IGN)  # taking down is short and happens once
-        paths.HANDLE.unlink(missing_ok=True)
+        _wipe(site)
 
 
 def _wait(running: Running) -> None:
@@ -105,6 +104,8 @@ def _hear_endings() -> None:
     """Whatever a script's shell set to be ignored, the three endings end us."""
 
     def ended(_number: int, _frame: FrameType | None) -> NoReturn:
+        for number in ENDINGS:
+            signal.signal(number, signal.SIG_IGN)  # taking down is short and happens once
         raise KeyboardInterrupt
 
     for number in ENDINGS:
