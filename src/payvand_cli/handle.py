@@ -22,7 +22,7 @@ class Handle:
     local: dict[str, Any]
 
 
-def write(local: dict[str, Any], path: Path = paths.HANDLE) -> None:
+def write(local: dict[str, Any], path: Path) -> None:
     """Leave the handle, readable by its owner only: it holds keys."""
     path.parent.mkdir(exist_ok=True)
     draft = path.with_suffix(".new")
@@ -34,14 +34,14 @@ def write(local: dict[str, Any], path: Path = paths.HANDLE) -> None:
     draft.replace(path)
 
 
-def opened(path: Path = paths.HANDLE) -> Handle:
+def opened(path: Path | None = None) -> Handle:
     """The running stack.
 
     Raises:
         NothingRuns: there is no handle.
     """
     try:
-        local = json.loads(path.read_text(encoding="utf-8"))
+        local = json.loads((path or paths.site(0).handle).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise NothingRuns("no local stack runs here; start one with: make up") from error
     return Handle(Stack(local["aws_endpoint"], local["stack"]), local)

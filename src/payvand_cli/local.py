@@ -1,19 +1,20 @@
 """Bring a whole local stack up and take it down again, in one `with`."""
 
+import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from payvand_cli import build, metrics, overlay, packaged, paths, processes
 from payvand_cli.emulator import Emulator
 from payvand_cli.front import FrontDoor
 from payvand_cli.logs import Follower
 from payvand_cli.paths import Site
-from payvand_cli.stack import Stack
+from payvand_cli.stack import REGION, Stack
 
 STAGE = "v1"
 
@@ -114,3 +115,17 @@ def base_path(stack: Stack) -> str:
     """Where the emulator serves the API's stage."""
     outputs = stack.outputs
     return f"/restapis/{outputs['ApiId']}/{outputs.get('StageName', STAGE)}/_user_request_"
+
+
+def describe(running: Running) -> dict[str, Any]:
+    """What `.payvand/local.json` says about any stack; seeding adds the rest."""
+    site = running.site
+    return {
+        "api_url": site.url,
+        "lab_url": f"{site.url}/lab",
+        "aws_endpoint": site.endpoint,
+        "aws_region": REGION,
+        "stack": running.stack.name,
+        "pid": os.getpid(),
+        "emulator_pid": running.emulator.child.pid,
+    }

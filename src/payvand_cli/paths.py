@@ -1,12 +1,12 @@
 """Where things are in this checkout."""
 
+import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = ROOT / ".local"
-HANDLE = ROOT / ".payvand" / "local.json"
 TEMPLATE = ROOT / "template.yaml"
 
 UV = LOCAL / "uv" / "bin" / "uv"
@@ -25,6 +25,7 @@ class Site:
     """One local stack: its ports and the folder that holds all it writes."""
 
     folder: Path
+    handle: Path
     port: int
 
     @property
@@ -62,6 +63,12 @@ class Site:
         return self.folder / f"{name}.log"
 
 
-def default_site(port: int) -> Site:
-    """The one stack `payvand up` runs from this checkout."""
-    return Site(LOCAL / "up", port)
+def site(port: int) -> Site:
+    """The one stack `payvand up` runs from this checkout.
+
+    PAYVAND_HOME moves what it writes, so that a test's stack and a person's do not meet.
+    """
+    home = os.environ.get("PAYVAND_HOME")
+    if home:
+        return Site(Path(home) / "up", Path(home) / "local.json", port)
+    return Site(LOCAL / "up", ROOT / ".payvand" / "local.json", port)

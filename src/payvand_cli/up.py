@@ -14,7 +14,7 @@ import typer
 from payvand_cli import demo, handle, logs, paths, processes, seed
 from payvand_cli.build import StepFailed
 from payvand_cli.emulator import EmulatorFailed
-from payvand_cli.local import Running, bring_up
+from payvand_cli.local import Running, bring_up, describe
 from payvand_cli.packaged import DeployFailed
 from payvand_cli.paths import Site
 from payvand_cli.show import line, problem, step
@@ -33,7 +33,7 @@ def up(
     detach: Annotated[bool, typer.Option("--detach", help="Return once it runs.")] = False,
 ) -> None:
     """Start the local stack, play a payment day, follow the logs until Ctrl-C."""
-    site = paths.default_site(port)
+    site = paths.site(port)
     if detach:
         raise typer.Exit(_detached(site, play=play))
     _hear_endings()
@@ -52,10 +52,10 @@ def _run(site: Site, *, play: bool) -> int:
     try:
         with bring_up(site, report=step, pids={"up": os.getpid()}) as running:
             with step("seeding", "merchant, keys and channels seeded"):
-                local = _local(running) | seed.seed(running.stack)
-            handle.write(local)
+                local = describe(running) | seed.seed(running.stack)
+            handle.write(local, site.handle)
             line(f"\n[bold]Payvand runs[/] [dim]after {time.monotonic() - started:.1f} s[/]")
-            _addresses(local)
+            _addresses(site, local)
             code = demo.play(local) if play else 0
             (site.folder / "ready").touch()
             line("\n[dim]following the logs; Ctrl-C stops everything[/]")
@@ -75,26 +75,13 @@ def _wait(running: Running) -> None:
     )
 
 
-def _local(running: Running) -> dict[str, Any]:
-    site = running.site
-    return {
-        "api_url": site.url,
-        "lab_url": f"{site.url}/lab",
-        "aws_endpoint": site.endpoint,
-        "aws_region": "us-east-1",
-        "stack": running.stack.name,
-        "pid": os.getpid(),
-        "emulator_pid": running.emulator.child.pid,
-    }
-
-
-def _addresses(local: dict[str, Any]) -> None:
+def _addresses(site: Site, local: dict[str, Any]) -> None:
     shown = {
         "API": local["api_url"],
         "reference": f"{local['api_url']}/docs",
         "lab": local["lab_url"],
         "AWS endpoint": local["aws_endpoint"],
-        "keys": str(paths.HANDLE.relative_to(paths.ROOT)),
+        "keys": str(site.handle),
     }
     for name, where in shown.items():
         line(f"  {name:<13} [cyan]{where}[/]")
@@ -127,12 +114,12 @@ def _clear(site: Site) -> None:
 def _wipe(site: Site) -> None:
     shutil.rmtree(site.scratch, ignore_errors=True)
     (site.folder / "ready").unlink(missing_ok=True)
-    paths.HANDLE.unlink(missing_ok=True)
+    site.handle.unlink(missing_ok=True)
 
 
 def down() -> None:
     """Stop what `up` started, whatever state it is in."""
-    site = paths.default_site(0)
+    site = paths.site(0)
     running = processes.recorded(site.processes)
     for process in running:
         processes.stop(process)
