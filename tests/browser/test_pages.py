@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
 
+from payvand.money import AMOUNT_MAX, Money
 from payvand.pages import LOCALES, Html, Merchant, checkout, handover
 from payvand.pages.colour import contrast
 from tests.pages.support import checkout_page, every_page, handover_page
@@ -32,7 +33,8 @@ FLAGS = [
 ]
 LOGO = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 48 48">'
-    '<rect width="48" height="48" rx="8" fill="#0f766e"/><path d="M12 14h10v22H12zM26 14h10v22H26z" fill="#fff"/></svg>'
+    '<rect width="48" height="48" rx="8" fill="#0f766e"/>'
+    '<path d="M12 14h10v22H12zM26 14h10v22H26z" fill="#fff"/></svg>'
 )
 TARGET_PX_MIN = 44
 
@@ -171,8 +173,7 @@ LOOK = """() => ({
 })"""
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("scripts", ["on", "off"])
+@pytest.mark.parametrize(("scripts", "scheme"), [("on", "light"), ("off", "dark")])
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("locale", LOCALES)
 def test_pages_can_be_read_and_pressed(
@@ -232,14 +233,33 @@ def test_any_colour_leaves_a_button_that_can_be_read(
     context.close()
 
 
-def test_long_words_do_not_push_the_page_wide(browser: Browser, site: Site) -> None:
+@pytest.mark.parametrize("locale", LOCALES)
+def test_long_words_do_not_push_the_page_wide_nor_break_the_amount(
+    browser: Browser, site: Site, locale: str
+) -> None:
     context = browser.new_context(viewport={"width": 320, "height": 640})
     seen = visit(context)
     page = checkout_page(
-        "fa", merchant=Merchant("W" * 500), description="م" * 500, reference="9" * 64
+        locale,
+        merchant=Merchant("W" * 500),
+        description="م" * 500,
+        reference="9" * 64,
+        money=Money(AMOUNT_MAX, "IRR"),
     )
     seen.page.goto(site.show(checkout(page)))
     assert seen.page.evaluate(LOOK)["wide"] <= 0
+    # A number cut in two lines is read as two numbers.
+    assert (
+        seen.page.evaluate(
+            """() => {
+          const text = document.querySelector('strong').firstChild, range = document.createRange();
+          range.setStart(text, 0);
+          range.setEnd(text, text.data.indexOf(' '));
+          return new Set([...range.getClientRects()].map(box => box.top)).size;
+        }"""
+        )
+        == 1
+    )
     context.close()
 
 

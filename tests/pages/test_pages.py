@@ -228,7 +228,7 @@ def test_an_unfit_logo_is_left_out(url: str) -> None:
 )
 def test_an_unfit_colour_becomes_the_house_colour(colour: str | None) -> None:
     html = checkout(checkout_page(merchant=Merchant("x", primary=colour)))
-    assert "--primary:#1d4ed8;" in html.body
+    assert "--primary:#2563eb;" in html.body
 
 
 def test_a_channel_is_offered_once() -> None:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-HOUSE: Final = "#1d4ed8"
+HOUSE: Final = "#2563eb"
 CARD_LIGHT: Final = "#ffffff"
 CARD_DARK: Final = "#1b1f27"
 INK_LIGHT: Final = "#16181d"
