@@ -1,0 +1,1 @@
+"""The lab: see handler.py."""
