@@ -104,6 +104,7 @@ def test_time_left_is_never_rounded_up(seconds: int, fa: str, en: str) -> None:
         ("xx", "fa-IR,fa;q=0.9,en;q=0.8", "en", "fa"),
         (None, "de, en;q=0.5, fa;q=0.7", None, "fa"),
         (None, "fa;q=0, en;q=0.1", "fa", "en"),
+        (None, "fa;q=0", "en", "en"),
         (None, "*", "fa", "fa"),
         (None, "en;q=nan, fa;q=9, fa;q=x;;,;,", "fa", "fa"),
         (None, None, None, "en"),

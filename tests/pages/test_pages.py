@@ -216,7 +216,7 @@ def test_an_unfit_link_is_left_out(url: str) -> None:
     assert read(html).all("a") == []
 
 
-@pytest.mark.parametrize("url", ASTRAY)
+@pytest.mark.parametrize("url", [*ASTRAY, "http://127.0.0.1:8080/logo.png"])
 def test_an_unfit_logo_is_left_out(url: str) -> None:
     html = checkout(checkout_page(merchant=replace(MERCHANT, logo_url=url)))
     assert read(html).all("img") == []
@@ -284,8 +284,11 @@ def test_outsiders_words_stay_words(
         t for t in usual if t not in optional
     ]
     assert all("onerror" not in e.attributes for e in document.elements)
+    # … and it stands in its own direction wherever it is shown beside our words.
     for isolated in document.all("bdi"):
         assert isolated.attributes == {"dir": "auto"}
+    assert sum("button" in e.inside for e in document.all("bdi")) == len(document.all("button"))
+    assert sum("h1" in e.inside for e in document.all("bdi")) == 1
 
 
 @settings(max_examples=40, deadline=None)
