@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from tests.support.local_stack import bare_emulator, local_stack
+from tests.support.local_stack import _bare, bare_emulator, bare_log, local_stack
 
-__all__ = ["bare_emulator", "local_stack"]
+__all__ = ["_bare", "bare_emulator", "bare_log", "local_stack"]
 
 EMULATED = {"local_stack", "bare_emulator"}
 

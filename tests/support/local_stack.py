@@ -58,12 +58,22 @@ def local_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack
 
 
 @pytest.fixture(scope="session")
-def bare_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def bare_emulator(_bare: Emulator) -> Stack:
     """An empty AWS account. Its `name` is a stack nobody has created."""
-    site = free_site(tmp_path_factory.mktemp("bare"))
-    emulator = Emulator(site)
+    return Stack(_bare.site.endpoint)
+
+
+@pytest.fixture(scope="session")
+def bare_log(_bare: Emulator) -> Path:
+    """What the empty account's emulator printed."""
+    return _bare.site.log("emulator")
+
+
+@pytest.fixture(scope="session")
+def _bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    emulator = Emulator(free_site(tmp_path_factory.mktemp("bare")))
     try:
         emulator.wait_until_ready()
-        yield Stack(site.endpoint)
+        yield emulator
     finally:
         emulator.stop()
