@@ -137,7 +137,7 @@ def _detached(site: Site, *, play: bool) -> int:
     with output.open("wb") as log:
         child = subprocess.Popen(
             [
-                *(str(paths.DEV_BIN / "python"), str(paths.DEV_BIN / "payvand"), "up"),
+                *(sys.executable, sys.argv[0], "up"),
                 *("--port", str(site.port), "--demo" if play else "--no-demo"),
             ],
             stdin=subprocess.DEVNULL,
