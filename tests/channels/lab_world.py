@@ -68,6 +68,7 @@ class Product:
         body: bytes = b"",
         timeout_s: float,
     ) -> Got:
+        assert timeout_s > 0
         self.calls.append((method, url, headers, body))
         if self.silent:
             raise Silence("made up")

@@ -5,6 +5,7 @@ A new channel joins every test of the suite by one entry in `PARTIES`.
 
 import json
 from abc import ABC, abstractmethod
+from typing import ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
 from payvand.money import Money
@@ -44,7 +45,7 @@ class Party(ABC):
     """One channel beside the lab's party behind it."""
 
     name: str
-    fields: dict[str, str]
+    fields: ClassVar[dict[str, str]]
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
@@ -90,7 +91,7 @@ class Party(ABC):
 
 class ZarinPalParty(Party):
     name = "zarinpal"
-    fields = {
+    fields: ClassVar[dict[str, str]] = {
         "merchant_id": MERCHANT,
         "graphql_url": f"{BASE}/lab/zarinpal/api/v4/graphql/",
         "access_token": f"lab-{MERCHANT}",
@@ -106,7 +107,11 @@ class ZarinPalParty(Party):
 
 class NoticeBankParty(Party):
     name = "noticebank"
-    fields = {"shop": "shop-1", "shop_secret": SECRETS[0], "notice_secret": SECRETS[1]}
+    fields: ClassVar[dict[str, str]] = {
+        "shop": "shop-1",
+        "shop_secret": SECRETS[0],
+        "notice_secret": SECRETS[1],
+    }
 
     def __init__(self, lab: Lab) -> None:
         super().__init__(lab)
