@@ -18,7 +18,7 @@ from payvand.psp import (
     RefundVerdict,
     Verdict,
 )
-from payvand.psp.registry import channel, names
+from payvand.psp.registry import channel, limits, names, title
 from tests.channels.lab_world import BASE, Lab
 from tests.channels.parties import MERCHANT, PARTIES, Party, order_of
 from tests.channels.scripted import Scripted
@@ -267,3 +267,13 @@ def test_a_redirect_makes_no_call_and_names_no_secret(party: Party) -> None:
     assert party.http.sent == sent
     assert not any(secret in repr(made) for secret in party.fields.values())
     assert isinstance(party.channel.open(order_of(RIAL)), Opened)
+
+
+def test_limits_and_titles_are_read_without_credentials() -> None:
+    for kind in PARTIES:
+        least, most = limits(kind.name, "IRR")
+        assert 0 < least < most
+        assert limits(kind.name, "EUR") == (1, 0)
+        assert title(kind.name, "fa") != title(kind.name, "en") == title(kind.name, "tr")
+    with pytest.raises(KeyError):
+        limits("nobody", "IRR")

@@ -243,6 +243,5 @@ def _error(answer: Mapping[str, object]) -> str | None:
     return word(mapping(answer.get("error")).get("code"))
 
 
-def channel(credentials: Credentials, http: Http) -> NoticeBank:
-    """The registry's door."""
-    return NoticeBank(credentials, http)
+KIND: Final = NoticeBank
+"""What the registry makes and reads the limits of."""

@@ -428,6 +428,5 @@ def _refund_answer(refund_id: object, status: object) -> RefundAnswer:
     )
 
 
-def channel(credentials: Credentials, http: Http) -> ZarinPal:
-    """The registry's door."""
-    return ZarinPal(credentials, http)
+KIND: Final = ZarinPal
+"""What the registry makes and reads the limits of."""
