@@ -14,7 +14,8 @@
     ├── Overtaken                a condition in the database said no: somebody else was first
     └── Skewed                   our clock and the database's differ more than the books allow
 
-`Silence` is never a failure of the payment (architecture decision 10); `Overtaken` means "read again".
+`Silence` is never a failure of the payment (architecture decision 10); `Overtaken` means "read
+again".
 """
 
 from collections.abc import Sequence
@@ -106,7 +107,14 @@ class Forged(PayvandError):
 
 
 class Overtaken(PayvandError):
-    """A database condition said no: the item moved on since it was read."""
+    """A database condition said no: the item moved on since it was read.
+
+    `failed` says, for a transaction, which of its writes were refused.
+    """
+
+    def __init__(self, message: str, failed: Sequence[bool] = ()) -> None:
+        super().__init__(message)
+        self.failed = tuple(failed)
 
 
 class Skewed(PayvandError):

@@ -21,7 +21,8 @@ class Money:
 
     Units:   `amount_minor` counts the smallest unit (1 rial, 1 euro cent).
     Range:   0 … `AMOUNT_MAX`; a debt is the sign of a journal leg, never of a Money.
-    Errors:  TypeError for anything but an int; ValueError outside the range or for another currency.
+    Errors:  TypeError for anything but an int; ValueError outside the range or for another
+    currency.
     Source:  ISO 4217 for the decimals.
     """
 

@@ -153,6 +153,6 @@ def _shown(merchant: Merchant) -> Merchant:
 
 def _render(template: str, frame: Frame, **values: object) -> Html:
     # Jinja2 is imported with the first page: a function that only redirects never pays for it.
-    from payvand.pages import render  # noqa: PLC0415
+    from payvand.pages import render
 
     return render.page(template, frame, values)

@@ -180,7 +180,13 @@ class Http(Protocol):
     """The only way out. Raises `errors.Silence` when no whole answer came in `timeout_s`."""
 
     def send(
-        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b"", timeout_s: float
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes = b"",
+        timeout_s: float,
     ) -> HttpReply: ...
 
 
@@ -220,6 +226,14 @@ class Channel(Protocol):
     def reverse(self, attempt: Attempt) -> Answer:
         """Give a taken attempt back whole, inside `reverse_within_s`: REVERSED, DEAD (never taken), PAID (an explicit no), UNKNOWN."""
 
-    def refund(self, attempt: Attempt, reference: str, money: Money, refund_key: str, first_try: bool) -> RefundAnswer:
+    def refund(
+        self,
+        attempt: Attempt,
+        reference: str,
+        money: Money,
+        refund_key: str,
+        first_try: bool,  # noqa: FBT001
+    ) -> RefundAnswer:
         """Give back `money` under `refund_key`. Same key again is the same refund: where the party has no
-        keys of its own and this is not the first try, the channel asks before it sends."""
+        keys of its own and this is not the first try, the channel asks before it sends.
+        """

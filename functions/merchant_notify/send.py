@@ -1,0 +1,101 @@
+"""One POST to an address a merchant chose, which may be anywhere and must not be inside.
+
+The name is resolved here, every address it has must be public, and the connection goes to the very
+address that was judged, so a second look-up cannot lead elsewhere (DNS rebinding). No redirects.
+"""
+
+import ipaddress
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+import urllib3
+from urllib3.exceptions import HTTPError
+
+from payvand.webhook import TIMEOUT_S, address_problem
+
+CONNECT_TIMEOUT_S: Final = 3.0
+ANSWER_BYTES_READ: Final = 1_024
+"""The status is the answer; the body is read only to be polite."""
+
+Resolve = Callable[[str, int], list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """What one delivery came to: a status, or why there is none."""
+
+    status: int | None
+    error: str | None = None
+
+    @property
+    def delivered(self) -> bool:
+        """2xx is the only yes."""
+        return self.status is not None and 200 <= self.status < 300
+
+
+def addresses(host: str, port: int) -> list[str]:
+    """Every address of a name."""
+    return [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+
+
+def post(
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    allowed_hosts: frozenset[str],
+    resolve: Resolve = addresses,
+) -> Try:
+    """Deliver once. Never raises for anything the other side does."""
+    if problem := address_problem(url, allowed_hosts):
+        return Try(None, f"address refused: {problem}")
+    parts = urlsplit(url)
+    host, secure = parts.hostname or "", parts.scheme == "https"
+    port = parts.port or (443 if secure else 80)
+    try:
+        found = resolve(host, port)
+    except OSError:
+        return Try(None, "name not found")
+    if parts.netloc not in allowed_hosts and not (found and all(map(_is_public, found))):
+        return Try(None, "address refused: not public")
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_S, total=TIMEOUT_S)
+    pool = (
+        urllib3.HTTPSConnectionPool(
+            found[0], port, server_hostname=host, assert_hostname=host, cert_reqs="CERT_REQUIRED"
+        )
+        if secure
+        else urllib3.HTTPConnectionPool(found[0], port)
+    )
+    try:
+        answer = pool.urlopen(
+            "POST",
+            target,
+            body=body,
+            headers={**headers, "Host": parts.netloc},
+            timeout=timeout,
+            retries=False,
+            redirect=False,
+            preload_content=False,
+            assert_same_host=False,
+        )
+        answer.read(ANSWER_BYTES_READ)
+    except (HTTPError, OSError, ValueError) as exc:
+        return Try(None, type(exc).__name__)
+    finally:
+        pool.close()
+    return Try(answer.status)
+
+
+def _is_public(text: str) -> bool:
+    address = ipaddress.ip_address(text.split("%", maxsplit=1)[0])
+    inner = getattr(address, "ipv4_mapped", None) or getattr(address, "sixtofour", None)
+    teredo = getattr(address, "teredo", None)
+    if teredo is not None:
+        inner = teredo[1]
+    # NAT64 carries an IPv4 address in its last 32 bits.
+    if address in ipaddress.ip_network("64:ff9b::/96"):
+        inner = ipaddress.ip_address(int(address) & 0xFFFFFFFF)
+    return address.is_global and not address.is_multicast and (inner is None or inner.is_global)

@@ -1,0 +1,137 @@
+"""Everything live, built once per container on first use. The only reader of the environment.
+
+Each door is built when it is first asked for, so a function pays for what it uses. Every AWS client
+has short time-outs and few tries: a caller waits for us, and the books are safe to ask again.
+"""
+
+import os
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from payvand.edge.http import Http
+from payvand.edge.queue import Queues
+from payvand.edge.secrets import Channels, Secrets
+from payvand.edge.vault import Vault
+from payvand.store.clock import Clock
+from payvand.store.merchants import Merchants
+from payvand.store.payments import Payments
+from payvand.store.settlements import Settlements
+from payvand.store.table import Table
+from payvand.store.webhooks import WebhookStore
+
+if TYPE_CHECKING:
+    import boto3
+
+AWS_CONNECT_TIMEOUT_S: Final = 2
+AWS_READ_TIMEOUT_S: Final = 6
+AWS_TRIES: Final = 3
+
+
+def public_base_url() -> str:
+    """Where the outside world reaches the API; empty means "as API Gateway names itself"."""
+    return os.environ.get("PUBLIC_BASE_URL", "").rstrip("/")
+
+
+class Wiring:
+    """The doors, ready to use."""
+
+    def __init__(self, env: dict[str, str]) -> None:
+        self.env = env
+
+    @cached_property
+    def _session(self) -> "boto3.Session":
+        import boto3
+
+        return boto3.Session()
+
+    def client(self, service: str) -> Any:
+        """An AWS client with our time-outs. One session makes all of them."""
+        from botocore.config import Config
+
+        config = Config(
+            connect_timeout=AWS_CONNECT_TIMEOUT_S,
+            read_timeout=AWS_READ_TIMEOUT_S,
+            retries={"total_max_attempts": AWS_TRIES, "mode": "standard"},
+            signature_version="s3v4" if service == "s3" else None,
+        )
+        return self._session.client(service, config=config)  # type: ignore[call-overload]
+
+    @cached_property
+    def dynamodb(self) -> Any:
+        """The one DynamoDB client."""
+        return self.client("dynamodb")
+
+    def table(self, name: str) -> Table:
+        """A table by the name of its environment variable."""
+        return Table(self.dynamodb, self.env[name])
+
+    @cached_property
+    def clock(self) -> Clock:
+        """What time it is for a book."""
+        return Clock(self.table("LAB_TABLE"))
+
+    @cached_property
+    def payments(self) -> Payments:
+        """Payments, postings, references."""
+        return Payments(
+            self.table("PAYMENTS_TABLE"),
+            self.table("REFERENCES_TABLE"),
+            self.table("SETTLEMENT_TABLE"),
+        )
+
+    @cached_property
+    def settlements(self) -> Settlements:
+        """Heads, seals, lines, bank files."""
+        return Settlements(
+            self.table("SETTLEMENT_TABLE"),
+            self.payments,
+            self.client("s3"),
+            self.env["FILES_BUCKET"],
+        )
+
+    @cached_property
+    def merchants(self) -> Merchants:
+        """Merchants and API keys."""
+        return Merchants(self.table("MERCHANTS_TABLE"), self.table("KEYS_TABLE"))
+
+    @cached_property
+    def webhooks(self) -> WebhookStore:
+        """Webhook endpoints and deliveries."""
+        return WebhookStore(self.table("WEBHOOKS_TABLE"))
+
+    @cached_property
+    def queues(self) -> Queues:
+        """SQS."""
+        return Queues(self.client("sqs"), int(self.env.get("TEST_TIMER_SLICE_S", "60")))
+
+    @cached_property
+    def events(self) -> Any:
+        """EventBridge."""
+        return self.client("events")
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """Secrets Manager."""
+        return Secrets(self.client("secretsmanager"))
+
+    @cached_property
+    def channels(self) -> Channels:
+        """Outside parties that take payments."""
+        ids = {"test": self.env["CHANNEL_SECRET_TEST"], "live": self.env["CHANNEL_SECRET_LIVE"]}
+        return Channels(self.secrets, ids, Http())  # type: ignore[arg-type]
+
+    @cached_property
+    def webhook_allowed_hosts(self) -> frozenset[str]:
+        """host:port pairs the operator lets webhooks reach although they are not public."""
+        return frozenset(filter(None, self.env.get("WEBHOOK_ALLOWED_HOSTS", "").split(",")))
+
+    @cached_property
+    def vault(self) -> Vault:
+        """Personal data at rest."""
+        return Vault(self.client("kms"), self.env["DATA_KEY"])
+
+
+@cache
+def wiring() -> Wiring:
+    """The doors of this container."""
+    return Wiring(dict(os.environ))

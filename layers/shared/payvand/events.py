@@ -1,0 +1,267 @@
+"""Everything we announce. The version is in the name; a change that breaks a reader is a new name."""
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from payvand.ids import event_id
+from payvand.payment import Payment, Refund, RefundState, Status
+from payvand.settlement import PayoutState, Seal
+
+
+def rfc3339(ms: int) -> str:
+    """Milliseconds since 1970 as RFC 3339, UTC."""
+    return (
+        dt.datetime.fromtimestamp(ms / 1000, dt.UTC)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z")
+    )
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PaymentData(_Strict):
+    """Which payment, and how it stands. Amounts in minor units."""
+
+    payment_id: str
+    reference: str
+    status: str
+    amount: int
+    currency: str
+    refunded_amount: int
+
+
+class RefundData(PaymentData):
+    """Which refund of which payment."""
+
+    refund_id: str
+    refund_amount: int
+    refund_status: Literal["done", "failed"]
+
+
+class PayoutData(_Strict):
+    """Which payout, and how it stands. Amount in minor units."""
+
+    payout_id: str
+    status: Literal["new", "sent", "executed", "returned"]
+    amount: int
+    currency: str
+    through: str = Field(description="The last settlement day it pays, a date.")
+
+
+class Event(_Strict):
+    """What every event looks like, on the bus and in a webhook's body."""
+
+    id: str
+    type: str
+    timestamp: str = Field(description="When it happened, RFC 3339 UTC.")
+    merchant_id: str
+    mode: Literal["test", "live"]
+    data: PaymentData | RefundData | PayoutData
+
+
+class PaymentAccepted(Event):
+    """The channel has the order; the money is not certain yet."""
+
+    type: Literal["payment.accepted.v1"] = "payment.accepted.v1"
+    data: PaymentData
+
+
+class PaymentExecuted(Event):
+    """The money is certain and booked."""
+
+    type: Literal["payment.executed.v1"] = "payment.executed.v1"
+    data: PaymentData
+
+
+class PaymentRefused(Event):
+    """The payer or the bank refused."""
+
+    type: Literal["payment.refused.v1"] = "payment.refused.v1"
+    data: PaymentData
+
+
+class PaymentExpired(Event):
+    """The payer did not pay in time."""
+
+    type: Literal["payment.expired.v1"] = "payment.expired.v1"
+    data: PaymentData
+
+
+class PaymentReversed(Event):
+    """The channel took the money and gave it back before it was confirmed."""
+
+    type: Literal["payment.reversed.v1"] = "payment.reversed.v1"
+    data: PaymentData
+
+
+class PaymentRefunded(Event):
+    """A refund reached the channel for certain."""
+
+    type: Literal["payment.refunded.v1"] = "payment.refunded.v1"
+    data: RefundData
+
+
+class PaymentRefundFailed(Event):
+    """The channel refused a refund; the amount is the merchant's again."""
+
+    type: Literal["payment.refund_failed.v1"] = "payment.refund_failed.v1"
+    data: RefundData
+
+
+class PayoutCreated(Event):
+    """A settlement ordered a payout."""
+
+    type: Literal["payout.created.v1"] = "payout.created.v1"
+    data: PayoutData
+
+
+class PayoutExecuted(Event):
+    """The bank says the payout was executed."""
+
+    type: Literal["payout.executed.v1"] = "payout.executed.v1"
+    data: PayoutData
+
+
+class PayoutReturned(Event):
+    """The payout came back; its amount is in the merchant's balance again."""
+
+    type: Literal["payout.returned.v1"] = "payout.returned.v1"
+    data: PayoutData
+
+
+PUBLISHED: tuple[type[Event], ...] = (
+    PaymentAccepted, PaymentExecuted, PaymentRefused, PaymentExpired, PaymentReversed,
+    PaymentRefunded,
+    PaymentRefundFailed, PayoutCreated, PayoutExecuted, PayoutReturned,
+)  # fmt: skip
+TYPES: tuple[str, ...] = tuple(str(model.model_fields["type"].default) for model in PUBLISHED)
+
+_BY_STATUS: Mapping[Status, type[Event]] = {
+    Status.ACCEPTED: PaymentAccepted,
+    Status.EXECUTED: PaymentExecuted,
+    Status.REFUSED: PaymentRefused,
+    Status.EXPIRED: PaymentExpired,
+    Status.REVERSED: PaymentReversed,
+}
+_BY_STATE: Mapping[PayoutState | None, type[Event]] = {
+    PayoutState.NEW: PayoutCreated,
+    PayoutState.EXECUTED: PayoutExecuted,
+    PayoutState.RETURNED: PayoutReturned,
+}
+
+
+def of_payment(old: Payment | None, new: Payment) -> list[Event]:
+    """What happened between two images of a payment."""
+    events = []
+    if (old is None or old.status is not new.status) and (model := _BY_STATUS.get(new.status)):
+        events.append(_make(model, new, _status_at(new), str(new.status), _payment_data(new)))
+    for key, refund in new.refunds.items():
+        before = old.refunds.get(key) if old is not None else None
+        if refund.state is not RefundState.PENDING and (
+            before is None or before.state is not refund.state
+        ):
+            events.append(refund_event(new, refund))
+    return events
+
+
+def refund_event(payment: Payment, refund: Refund) -> Event:
+    """The event of a decided refund."""
+    data = _payment_data(payment) | {
+        "refund_id": refund.refund_id,
+        "refund_amount": refund.amount_minor,
+        "refund_status": "done" if refund.state is RefundState.DONE else "failed",
+    }
+    model = PaymentRefunded if refund.state is RefundState.DONE else PaymentRefundFailed
+    at_ms = refund.done_at_ms or refund.at_ms
+    return _make(model, payment, at_ms, f"{refund.refund_id}.{refund.state}", data)
+
+
+def of_payout(old: Seal | None, new: Seal) -> list[Event]:
+    """What happened between two images of a seal."""
+    model = _BY_STATE.get(new.state)
+    if model is None or new.state is None or (old is not None and old.state is new.state):
+        return []
+    at_ms = new.state_at_ms or new.at_ms
+    made = {
+        "id": event_id(at_ms, str(new.payout_id), new.state.value),
+        "timestamp": rfc3339(at_ms),
+        "merchant_id": new.book.merchant_id,
+        "mode": new.book.mode,
+        "data": {
+            "payout_id": str(new.payout_id),
+            "status": new.state.value,
+            "amount": new.payout_minor,
+            "currency": new.book.currency,
+            "through": new.through.isoformat(),
+        },
+    }
+    return [model.model_validate(made)]
+
+
+def history(payment: Payment, created_at_ms: int) -> list[tuple[int, str, dict[str, Any]]]:
+    """Everything that happened to a payment, oldest first, read off the item: (ms, what, details)."""
+    rows: list[tuple[int, str, dict[str, Any]]] = [(created_at_ms, "created", {})]
+    rows += [(a.at_ms, "redirected", {"channel": a.channel}) for a in payment.attempts]
+    if payment.accepted_at_ms is not None:
+        rows.append((payment.accepted_at_ms, "accepted", {}))
+    if (x := payment.execution) is not None:
+        details = {
+            "channel": payment.attempts[x.attempt].channel,
+            "fee_amount": x.fee_minor,
+            "day": x.day.isoformat(),
+        }
+        rows.append((x.at_ms, "executed", details))
+    if (f := payment.failure) is not None:
+        rows.append((f.at_ms, str(payment.status), {"code": f.code, "message": f.message}))
+    for r in payment.refunds.values():
+        rows.append(
+            (r.at_ms, "refund_requested", {"refund_id": r.refund_id, "amount": r.amount_minor})
+        )
+        if r.state is not RefundState.PENDING:
+            what = "refunded" if r.state is RefundState.DONE else "refund_failed"
+            rows.append(
+                (
+                    r.done_at_ms or r.at_ms,
+                    what,
+                    {"refund_id": r.refund_id, "amount": r.amount_minor},
+                )
+            )
+    return sorted(rows, key=lambda row: row[0])
+
+
+def _status_at(payment: Payment) -> int:
+    if payment.execution is not None:
+        return payment.execution.at_ms
+    if payment.failure is not None:
+        return payment.failure.at_ms
+    return payment.accepted_at_ms or 0
+
+
+def _payment_data(payment: Payment) -> dict[str, Any]:
+    return {
+        "payment_id": payment.id.text,
+        "reference": payment.reference,
+        "status": str(payment.shown_status),
+        "amount": payment.amount_minor,
+        "currency": payment.id.book.currency,
+        "refunded_amount": payment.refunded_done_minor,
+    }
+
+
+def _make(
+    model: type[Event], payment: Payment, at_ms: int, what: str, data: dict[str, Any]
+) -> Event:
+    return model.model_validate(
+        {
+            "id": event_id(at_ms, payment.id.text, what),
+            "timestamp": rfc3339(at_ms),
+            "merchant_id": payment.id.book.merchant_id,
+            "mode": payment.id.book.mode,
+            "data": data,
+        }
+    )

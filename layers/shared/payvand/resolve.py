@@ -1,0 +1,195 @@
+"""What became of a payment: ask the channels, book what is certain, fail what is dead.
+
+Three functions share this: the payer's return, the verify queue and the timer. It may run any
+number
+of times, at once, and stop anywhere: every step is a conditional write that a second run repeats
+without effect (seals R2–R4, R12). Nothing here decides by silence.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from payvand.errors import NotFound, Overtaken, PayvandError
+from payvand.ids import PaymentId
+from payvand.payment import Failure, Payment, Status, execution
+from payvand.psp import Answer, Attempt, Channel, RefundVerdict, Verdict
+
+if TYPE_CHECKING:
+    from payvand.edge.wiring import Wiring
+
+BOOK_TRIES: Final = 6
+"""Each refusal names a new fact (moved, day closing); more rounds than facts means a fault."""
+
+
+class TakenByAnother(PayvandError):
+    """The channel's receipt already paid another payment: never book it twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """The payment as it stands, and the last word of each attempt (None: the winner, not asked)."""
+
+    payment: Payment
+    answers: tuple[Answer | None, ...]
+
+    @property
+    def unknown(self) -> bool:
+        """Whether any attempt's fate is still open."""
+        return any(
+            a is not None and a.verdict in {Verdict.UNKNOWN, Verdict.PENDING} for a in self.answers
+        )
+
+
+def read(live: "Wiring", id: PaymentId) -> Payment:
+    """A strong read by a money writer, with the clocks compared (seals R5). Raises NotFound, Skewed."""
+    seen = live.payments.get(id)
+    if seen is None:
+        raise NotFound
+    live.clock.check(id.book.mode, seen.server_ms)
+    return seen.payment
+
+
+def channel_of(live: "Wiring", payment: Payment, name: str) -> Channel:
+    """The channel an attempt went to, under its merchant's contract."""
+    merchant = live.merchants.get(payment.id.book.merchant_id)
+    contract = merchant and merchant.contract(name)
+    credentials = contract.credentials if contract else "default"
+    return live.channels.get(payment.id.book.mode, name, credentials)
+
+
+def attempt_of(payment: Payment, index: int) -> Attempt:
+    """An attempt as its channel knows it."""
+    return Attempt(
+        payment.id.text, payment.attempt_key(index), payment.attempts[index].token, payment.money
+    )
+
+
+def resolve(live: "Wiring", payment: Payment) -> Resolution:
+    """Ask about every attempt that is not the winner, and write what is certain."""
+    answers: list[Answer | None] = []
+    for index in range(len(payment.attempts)):
+        if payment.execution is not None and payment.execution.attempt == index:
+            answers.append(None)
+            continue
+        channel = channel_of(live, payment, payment.attempts[index].channel)
+        payment, answer = take(
+            live, channel, payment, index, channel.ask(attempt_of(payment, index))
+        )
+        answers.append(answer)
+    return Resolution(end(live, payment, answers), tuple(answers))
+
+
+def take(
+    live: "Wiring", channel: Channel, payment: Payment, index: int, answer: Answer
+) -> tuple[Payment, Answer | None]:
+    """Act on a channel's word about one attempt. A taking that cannot be booked is given back."""
+    if answer.verdict is not Verdict.PAID:
+        return payment, answer
+    if answer.money == payment.money and payment.is_open:
+        payment = _book(live, channel, payment, index, answer)
+    if payment.execution is not None and payment.execution.attempt == index:
+        return payment, None
+    return payment, _give_back(channel, payment, index, answer)
+
+
+def _book(
+    live: "Wiring", channel: Channel, payment: Payment, index: int, answer: Answer
+) -> Payment:
+    """Book a verified taking: in the payment's own day if that is open, else as a posting."""
+    reference = answer.reference or payment.attempts[index].token
+    unique = not channel.binds_reference
+    book = payment.id.book
+    for _ in range(BOOK_TRIES):
+        now = live.clock.now(book.mode)
+        today = now.label(book.currency)
+        day = payment.id.day
+        # A test book's clock can be moved, so its head is read after the payment (seals R5b).
+        closing = (
+            live.payments.closing(book)
+            if payment.moved or day != today or book.mode == "test"
+            else None
+        )
+        in_place = not payment.moved and day == today and (closing is None or closing < day)
+        if not in_place:
+            day = (
+                today
+                if closing is None or closing < today
+                else closing.fromordinal(closing.toordinal() + 1)
+            )
+        booked = execution(payment, index, reference, answer.card_mask, at_ms=now.ms, day=day)
+        try:
+            if in_place:
+                live.payments.confirm(payment, booked, unique=unique)
+            else:
+                live.payments.confirm_late(payment, booked, unique=unique)
+        except Overtaken as refused:
+            payment = read(live, payment.id)
+            if not payment.is_open:
+                return payment
+            if unique and refused.failed and refused.failed[-1] and not any(refused.failed[:-1]):
+                raise TakenByAnother(f"{channel.name} receipt of {payment.id}") from None
+        else:
+            return payment.executed(booked)
+    raise Overtaken(f"{payment.id} could not be booked")
+
+
+def _give_back(channel: Channel, payment: Payment, index: int, taken: Answer) -> Answer:
+    """Money that cannot be booked (a second taking, another amount) goes back to the payer (seals R12)."""
+    attempt = attempt_of(payment, index)
+    answer = channel.reverse(attempt)
+    if answer.verdict in {Verdict.REVERSED, Verdict.DEAD}:
+        return answer
+    if answer.verdict is Verdict.PAID:  # an explicit no: too late to reverse, so refund
+        key = f"extra-{attempt.attempt_key}"
+        reference = taken.reference or attempt.token
+        refund = channel.refund(
+            attempt, reference, taken.money or attempt.money, key, first_try=False
+        )
+        if refund.verdict is RefundVerdict.DONE:
+            return Answer(Verdict.REVERSED, code=refund.code)
+    return Answer(Verdict.UNKNOWN, code=answer.code)
+
+
+def end(live: "Wiring", payment: Payment, answers: Sequence[Answer | None]) -> Payment:
+    """Fail a payment whose every attempt is explicitly dead; close the file of a finished one."""
+    given = [a for a in answers if a is not None]
+    dead = all(a.verdict in {Verdict.DEAD, Verdict.REVERSED} for a in given)
+    if payment.is_open:
+        now = live.clock.now(payment.id.book.mode)
+        late = now.ms >= payment.expires_at_ms
+        if not dead or not (given or late):
+            return payment
+        payment = _fail(live, payment, given, now.ms, late=late)
+    if dead and not payment.is_open and not payment.is_finished:
+        live.payments.shut(payment)
+    return payment
+
+
+def _fail(
+    live: "Wiring", payment: Payment, answers: list[Answer], now_ms: int, *, late: bool
+) -> Payment:
+    code = next((a.code for a in reversed(answers) if a.code), None)
+    if any(a.verdict is Verdict.REVERSED for a in answers):
+        status, failure = (
+            Status.REVERSED,
+            Failure("reversed_by_channel", "The channel gave the money back.", now_ms),
+        )
+    elif late:
+        status, failure = (
+            Status.EXPIRED,
+            Failure("expired", "The payer did not pay in time.", now_ms),
+        )
+    else:
+        message = (
+            f"The payer or the bank refused (channel code {code})."
+            if code
+            else "The payer or the bank refused."
+        )
+        status, failure = Status.REFUSED, Failure("refused_by_channel", message, now_ms)
+    failed = payment.failed(status, failure)
+    try:
+        live.payments.fail(failed)
+    except Overtaken:
+        return read(live, payment.id)
+    return failed
