@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from hypothesis import settings
 
 from tests.support.local_stack import _bare, bare_emulator, bare_log, local_stack
 
@@ -16,6 +17,9 @@ def pytest_configure(config: pytest.Config) -> None:
     del config
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
+    # Two busy cores say nothing about how long an example takes.
+    settings.register_profile("payvand", deadline=None, print_blob=True)
+    settings.load_profile("payvand")
     os.environ.update(
         AWS_ACCESS_KEY_ID="test",
         AWS_SECRET_ACCESS_KEY="test",

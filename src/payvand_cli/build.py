@@ -3,7 +3,9 @@
 import compileall
 import os
 import py_compile
+import signal
 import subprocess
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -53,45 +55,59 @@ def environment(site: Site) -> dict[str, str]:
     }
 
 
-def run_sam(site: Site, step: str, *args: str) -> None:
-    """Run one SAM command, its output in a log.
+class Sam:
+    """SAM commands for one site, one at a time, each with its log; they end when told."""
 
-    Raises:
-        StepFailed: with the end of that log.
-    """
-    with site.log(step).open("wb") as log:
-        child = subprocess.Popen(
-            [str(paths.SAM), step, "--config-env", "local", *args],
-            cwd=paths.ROOT,
-            env=environment(site),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            code = child.wait()
-        except BaseException:
-            child.kill()
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self._child: subprocess.Popen[bytes] | None = None
+        self._stopped = False
+        self._lock = threading.Lock()
+
+    def run(self, step: str, *args: str) -> None:
+        """Run one command.
+
+        Raises:
+            StepFailed: with the end of its log.
+        """
+        with self.site.log(step).open("wb") as log, self._lock:
+            if self._stopped:
+                raise StepFailed(f"sam {step}: not started any more")
+            self._child = subprocess.Popen(
+                [str(paths.SAM), step, "--config-env", "local", *args],
+                cwd=paths.ROOT,
+                env=environment(self.site),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # a group of its own, so that `stop` reaches make and uv
+            )
+        if self._child.wait():
+            text = self.site.log(step).read_text(errors="replace")[-3000:]
+            raise StepFailed(f"sam {step} failed ({self.site.log(step)})\n{text}")
+
+    def stop(self) -> None:
+        """End what runs, with all it started, and start nothing more."""
+        with self._lock:
+            self._stopped = True
+            child = self._child
+        if child and child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
             child.wait()
-            raise
-    if code:
-        text = site.log(step).read_text(errors="replace")[-3000:]
-        raise StepFailed(f"sam {step} failed ({site.log(step)})\n{text}")
 
 
-def build(site: Site, template: Path = paths.TEMPLATE) -> None:
+def build(sam: Sam, template: Path = paths.TEMPLATE) -> None:
     """Build every function and the layer for this machine."""
     paths.LOCAL.mkdir(exist_ok=True)
     with FileLock(paths.LOCAL / "build.lock"):
-        run_sam(
-            site,
+        sam.run(
             "build",
             *("--template-file", str(template)),
             *("--cached", "--parallel", "--cache-dir", str(paths.SAM_CACHE)),
-            *("--build-dir", str(site.build)),
+            *("--build-dir", str(sam.site.build)),
             *("--parameter-overrides", f"Architecture={paths.ARCHITECTURE}"),
         )
-    compile_functions(site.build)
+    compile_functions(sam.site.build)
 
 
 def compile_functions(folder: Path) -> None:
@@ -131,13 +147,11 @@ def parameters(site: Site, template: Path) -> dict[str, str]:
     return {name: value for name, value in local.items() if name in known}
 
 
-def deploy(site: Site, stack: Stack, values: Mapping[str, str]) -> None:
+def deploy(sam: Sam, stack: Stack, values: Mapping[str, str]) -> None:
     """Create the stack in an empty emulator with `sam deploy`."""
-    template = site.build / "template.yaml"
-    run_sam(
-        site,
+    sam.run(
         "deploy",
-        *("--template-file", str(template), "--stack-name", stack.name),
+        *("--template-file", str(sam.site.build / "template.yaml"), "--stack-name", stack.name),
         *("--s3-bucket", packaged.BUCKET, "--region", REGION),
         *("--capabilities", *packaged.CAPABILITIES),
         *("--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"),

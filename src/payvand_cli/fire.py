@@ -40,8 +40,9 @@ def find(stack: Stack, schedule: str) -> dict[str, Any]:
     }
     wanted = schedule.lower()
     for logical, physical in known.items():
-        short = logical.lower().removesuffix("schedule")
-        if wanted in {logical.lower(), short, physical.lower()}:
+        name = physical.lower()
+        short = {logical.lower().removesuffix("schedule"), name.removeprefix(f"{stack.name}-")}
+        if wanted in {logical.lower(), name} | short:
             return dict(stack.scheduler.get_schedule(Name=physical))
     raise LookupError(f"no schedule {schedule}; there are: {', '.join(sorted(known)) or 'none'}")
 

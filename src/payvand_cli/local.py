@@ -45,14 +45,14 @@ class Running:
 class _Building(threading.Thread):
     """`sam build` beside the emulator's start; its failure surfaces on `finish`."""
 
-    def __init__(self, site: Site, template: Path) -> None:
+    def __init__(self, sam: build.Sam, template: Path) -> None:
         super().__init__(name="build", daemon=True)
-        self._site, self._template = site, template
+        self._sam, self._template = sam, template
         self._failure: BaseException | None = None
 
     def run(self) -> None:
         try:
-            build.build(self._site, self._template)
+            build.build(self._sam, self._template)
         except BaseException as failure:  # noqa: BLE001 - handed to whoever waits
             self._failure = failure
 
@@ -77,7 +77,9 @@ def bring_up(
     with ExitStack() as cleanup:
         key = packaged.digest(template)
         unchanged = packaged.kept(key)
-        building = _Building(site, template)
+        sam = build.Sam(site)
+        cleanup.callback(sam.stop)
+        building = _Building(sam, template)
         if not unchanged:
             building.start()
         emulator = Emulator(site)
@@ -96,7 +98,7 @@ def bring_up(
             with report("building with SAM", "sam build"):
                 building.finish()
             with report("deploying with SAM", "sam deploy"):
-                build.deploy(site, stack, values)
+                build.deploy(sam, stack, values)
             if packaged.digest(template) == key:  # nobody edited a source meanwhile
                 packaged.keep(stack, key)
         with report("completing the deployment", "what the emulator leaves out, put in"):

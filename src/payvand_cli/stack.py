@@ -46,7 +46,7 @@ class Stack:
             region_name=REGION,
         )
 
-    def client(self, service: Any) -> Any:  # noqa: ANN401 - the typed properties below narrow it
+    def client(self, service: Any) -> Any:
         """A client of any service, with time-outs fit for a loopback endpoint."""
         with self._lock:
             return self._session.client(

@@ -81,7 +81,7 @@ def _addresses(site: Site, local: dict[str, Any]) -> None:
         "reference": f"{local['api_url']}/docs",
         "lab": local["lab_url"],
         "AWS endpoint": local["aws_endpoint"],
-        "keys": str(site.handle),
+        "keys": os.path.relpath(site.handle),
     }
     for name, where in shown.items():
         line(f"  {name:<13} [cyan]{where}[/]")
