@@ -301,7 +301,7 @@ def test_a_look_that_fails_sends_nothing(
 
 
 def test_a_list_longer_than_we_read_stops_a_repeat_and_not_a_first_try() -> None:
-    channel, http = zarinpal(TERMINALS, *[listed("x")] * REFUND_PAGES_MAX)
+    channel, http = zarinpal(TERMINALS, *[listed("x")] * REFUND_PAGES_MAX, SESSION, made())
     assert refund(channel, first_try=False)[0] is RefundVerdict.UNKNOWN
     assert mutations(http) == 0
     channel, http = zarinpal(TERMINALS, *[listed("x")] * REFUND_PAGES_FIRST, SESSION, made())

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -235,3 +236,10 @@ def test_the_real_handler_runs_on_its_environment(
     assert told["reference"] == "po_1"
     assert wiring.wiring().public_base == BASE
     assert wiring.wiring().files.read("bank/in/none.json") is None
+
+
+def test_the_lab_s_page_in_the_docs_has_the_same_magic_amounts() -> None:
+    page = Path("docs/lab.md").read_text(encoding="utf-8")
+    for ending in ENDINGS:
+        row = f"| {ending.digits:03d} | {ending.zarinpal or '–'} | {ending.noticebank} |"
+        assert row in page

@@ -369,9 +369,8 @@ class ZarinPal:
         status, answer = self._exchange(verb, url, JSON_HEADERS, body, timeout_s)
         data, errors = mapping(answer.get("data")), mapping(answer.get("errors"))
         good, bad = whole(data.get("code")), whole(errors.get("code"))
-        if (
-            answer.get("errors") or status >= 300
-        ):  # "100" beside an error, or under a 4xx, is no success
+        if answer.get("errors") or status >= 300:
+            # "100" beside an error, or under a 4xx, is no success
             return _Said(bad if bad is not None and bad < 0 and good is None else None, {})
         return _Said(good, data)
 
