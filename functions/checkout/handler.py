@@ -18,6 +18,7 @@ from payvand.edge.wiring import wiring
 from payvand.errors import BadInput, Conflict, NotFound, Overtaken, Silence
 from payvand.ids import PaymentId
 from payvand.merchant import Merchant
+from payvand.pages.policy import ANY_HTTPS
 from payvand.payment import ATTEMPTS_MAX, AttemptRecord, Failure, Payment, Status
 from payvand.psp import Declined, Opened, Order, Redirect
 from payvand.psp.registry import limits, title
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 REUSE_S: Final = 600
 """A payer who comes back to the page within this time goes to the same session at the same channel."""
-FORM_ORIGINS: Final = ("https:",)
-"""Browsers hold a form's redirects to form-action, and a channel's own redirects go to any bank."""
 
 
 def get(request: Request) -> Response:
@@ -146,7 +145,7 @@ def _page(
             expires_at=Moment(payment.expires_at_ms, now.mode).when,
             description=payment.description,
             cancel_url=f"{here}/cancel",
-            form_origins=FORM_ORIGINS,
+            form_origins=(ANY_HTTPS, payment.return_url),  # browsers hold redirects to form-action
             alert=alert,
             test=payment.id.book.mode == "test",
         )
@@ -199,7 +198,7 @@ def _go(request: Request, merchant: Merchant, name: str, redirect: Redirect) -> 
             url=redirect.url,
             fields=redirect.fields,
             locale=locale,
-            form_origins=FORM_ORIGINS,
+            form_origins=(ANY_HTTPS,),
         )
     )
     return Response(200, html.body, html.headers)

@@ -52,7 +52,7 @@ def _run(site: Site, *, play: bool) -> int:
     try:
         with bring_up(site, report=step, pids={"up": os.getpid()}) as running:
             with step("seeding", "merchant, keys and channels seeded"):
-                local = describe(running) | seed.seed(running.stack)
+                local = describe(running) | seed.seed(running.stack, site.url)
             handle.write(local, site.handle)
             line(f"\n[bold]Payvand runs[/] [dim]after {time.monotonic() - started:.1f} s[/]")
             _addresses(site, local)

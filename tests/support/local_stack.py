@@ -54,7 +54,7 @@ def free_site(folder: Path) -> Site:
 def local_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """The product, deployed."""
     with bring_up(free_site(tmp_path_factory.mktemp("stack"))) as running:
-        yield LocalStack(running, describe(running) | seed.seed(running.stack))
+        yield LocalStack(running, describe(running) | seed.seed(running.stack, running.site.url))
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from payvand.payment import (
     EXPIRES_IN_S_MIN,
     Payment,
     Refund,
+    RefundState,
     Status,
 )
 from payvand.store.payments import created_at_ms
@@ -229,7 +230,7 @@ class RefundView(BaseModel):
             currency=payment.id.book.currency,
             reason=refund.reason,
             channel_reference=refund.reference,
-            failure_code=refund.code,
+            failure_code=refund.code if refund.state is RefundState.FAILED else None,
             created_at=events.rfc3339(refund.at_ms),
             decided_at=None if refund.done_at_ms is None else events.rfc3339(refund.done_at_ms),
         )

@@ -83,7 +83,7 @@ def checkout(page: CheckoutPage) -> Html:
         page_url=page.page_url,
         merchant=_shown(page.merchant),
         test=page.test,
-        form_action=("'self'", *targets, *map(policy.origin, page.form_origins)),
+        form_action=("'self'", *targets, *map(policy.redirect_origin, page.form_origins)),
         referrer=REFERRER_OUTWARD,
     )
     return _render(
@@ -106,7 +106,7 @@ def checkout(page: CheckoutPage) -> Html:
 
 def handover(page: HandoverPage) -> Html:
     """The page that carries the payer's browser to a channel, by itself where it can."""
-    origins = (policy.origin(page.url), *map(policy.origin, page.form_origins))
+    origins = (policy.origin(page.url), *map(policy.redirect_origin, page.form_origins))
     posts = page.fields is not None
     frame = Frame(
         page.locale,

@@ -13,6 +13,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+ANY_HTTPS: Final = "https:"
+"""Any host over TLS: where a channel sends its payers on is known to the channel alone."""
+
 _LOOPBACK: Final = ("127.0.0.1", "localhost")
 _UNSAFE: Final = re.compile(r"[\x00-\x20\x7f-\xa0\\]|[\ud800-\udfff]")
 """Browsers drop some of these and read \\ as /: what we checked is not where they would go."""
@@ -58,6 +61,17 @@ def headers(
 def origin(url: str) -> str:
     """The origin of an https address; plain http only on loopback. Raises ValueError otherwise."""
     found = _origin(url)
+    if not found:
+        raise ValueError("not an address a payer may be sent to")
+    return found
+
+
+def redirect_origin(url: str) -> str:
+    """What form-action must allow for a redirect: an origin, or every https host (`ANY_HTTPS`).
+
+    Plain http is let through, because a merchant's own page is behind it. Raises ValueError.
+    """
+    found = url if url == ANY_HTTPS else _origin(url, plain_http=True)
     if not found:
         raise ValueError("not an address a payer may be sent to")
     return found
