@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from threading import RLock
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -75,6 +76,28 @@ class Product:
         return self.answer
 
 
+class OneAtATime:
+    """The fake account takes one call at a time: its conditions hold within a call only.
+
+    Calls of parallel requests still interleave, which is what the lab's conditions are for.
+    """
+
+    def __init__(self, client: object) -> None:
+        self._client = client
+        self._turn = RLock()
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._client, name)
+        if not callable(found):
+            return found
+
+        def in_turn(*args: Any, **kwargs: Any) -> Any:
+            with self._turn:
+                return found(*args, **kwargs)
+
+        return in_turn
+
+
 class Lab:
     """The lab, its clock and its outside."""
 
@@ -92,13 +115,14 @@ class Lab:
             ],
             BillingMode="PAY_PER_REQUEST",
         )
+        turns: Any = OneAtATime(client)
         self.real = START
         self.slept: list[float] = []
         self.files = MemoryFiles()
         self.product = Product()
         self.world = World(
-            store=Store(client, TABLE),
-            clock=Clock(client, TABLE, lambda: self.real),
+            store=Store(turns, TABLE),
+            clock=Clock(turns, TABLE, lambda: self.real),
             files=self.files,
             http=self.product,
             sleep=self.slept.append,

@@ -112,6 +112,15 @@ def test_an_error_comes_with_any_status_and_its_code_as_number_or_string(
     assert made.code == "-9"
 
 
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_word_under_a_5xx_is_no_word(status: int) -> None:
+    with pytest.raises(Silence):
+        zarinpal(said(error(-9), status))[0].open(order_of(50_500))
+    channel, http = zarinpal(said(error(-51), status), said(inquiry("FAILED")))
+    assert channel.ask(ATTEMPT).verdict is Verdict.UNKNOWN
+    assert len(http.sent) == 1
+
+
 @pytest.mark.parametrize("code", [-12, -52])
 def test_too_often_is_worth_another_try(code: int) -> None:
     with pytest.raises(Silence):
