@@ -1,4 +1,4 @@
-"""Streams of Payments and Settlement → events on the bus, and new payouts → PayoutQueue. Only relays.
+"""Only relays: streams of Payments and Settlement → events on the bus, new payouts → PayoutQueue.
 
 In:    DynamoDB streams with old and new images
 Out:   EventBridge, one typed event per state change; PayoutQueue {"payout": "po_…"} for a new

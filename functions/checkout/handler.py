@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from payvand.edge.wiring import Wiring
 
 REUSE_S: Final = 600
-"""A payer who comes back to the page within this time goes to the same session at the same channel."""
+"""A payer who comes back to the page within this time goes to the same session at the channel."""
 
 
 def get(request: Request) -> Response:
@@ -77,7 +77,7 @@ def post(request: Request) -> Response:
 
 
 def cancel(request: Request) -> Response:
-    """The payer gives up. A payer who was at a channel may have paid: then only the channel can refuse."""
+    """The payer gives up. Who was at a channel may have paid: then only the channel can refuse."""
     same_site(request)
     live = wiring()
     payment, _ = _invited(live, request)
@@ -109,7 +109,7 @@ def _invited(live: "Wiring", request: Request) -> tuple[Payment, Merchant]:
 
 
 def _offered(payment: Payment, merchant: Merchant) -> list[str]:
-    """The channels this payer may choose: contracts that take the amount, the named ones alone if any."""
+    """The channels this payer may choose: they take the amount, and are named if any is."""
     names = [c.channel for c in merchant.contracts]
     if payment.channel is not None:
         names = [n for n in (payment.channel, *payment.fallback_channels) if n in names]

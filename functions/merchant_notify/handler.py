@@ -40,7 +40,7 @@ def notify(message: Message) -> None:
 
 
 def _told(live: "Wiring", endpoint: Endpoint, event: dict[str, Any], *, again: bool) -> bool:
-    """Deliver one event to one endpoint unless that is done or given up; True when nothing is left to do."""
+    """Deliver an event to an endpoint, unless done or given up; True when nothing is left to do."""
     known = live.webhooks.delivery(endpoint.merchant_id, endpoint.mode, event["id"], endpoint.id)
     if known is not None and known.state != "retrying" and not again:
         return True

@@ -81,7 +81,7 @@ def _fits(low: int, high: int, amount: int) -> bool:
 def _claim(
     live: "Wiring", body: CreatePayment, caller: Caller, now: Moment, key: str | None
 ) -> PaymentId:
-    """The payment id of this reference. Its timer is sent before anything is stored (seals R9, H9)."""
+    """The payment id of this reference; its timer is sent before anything is stored (R9, H9)."""
     merchant = caller.merchant
     book = Book(merchant.id, caller.mode, body.currency)
     day = now.label(body.currency)
@@ -171,7 +171,10 @@ def _open(
     id: PaymentId,
     names: list[str],
 ) -> tuple[AttemptRecord | None, Failure | None]:
-    """Open the first channel that takes the order. Raises Unavailable when none answered and none refused for all."""
+    """Open the first channel that takes the order.
+
+    Raises Unavailable when none took it and one did not answer: that one may take it yet.
+    """
     if not names:
         return None, None
     silent, declined = False, ""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from payvand.edge.wiring import Wiring
 
 STEPS_S: Final = (120, 180, 300, 300, 600, 900)
-"""Book time between timers; the last one repeats. A 30-minute window sees at least five questions."""
+"""Book time between timers; the last one repeats. 30 minutes see at least five questions."""
 MISSING_MAX: Final = 4
 """A payment not stored after this many timers never will be (seals R9)."""
 RISK_MARGIN_S: Final = 600

@@ -18,7 +18,7 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the bank said. `rejected` and `returned` both mean that the merchant has no money from it."""
+    """What the bank said. `rejected` and `returned`: the merchant has no money from it."""
 
     status: Literal["executed", "rejected", "returned"]
     code: str
@@ -41,7 +41,7 @@ def order(seal: Seal, iban: str, name: str) -> bytes:
 
 
 def read_answer(seal: Seal, content: bytes) -> Answer | None:
-    """The answer file of a payout, or None when it decides nothing (unreadable, or about another payout)."""
+    """The answer to a payout, or None when it decides nothing (unreadable, or about another)."""
     try:
         fields = json.loads(content)
     except ValueError:

@@ -47,7 +47,7 @@ def come_back(request: Request) -> Response:
 
 
 def give_notice(request: Request) -> Response:
-    """A channel's server tells. The answer comes after the booking, so a crash makes it tell again."""
+    """A channel's server tells. We answer after the booking, so a crash makes it tell again."""
     live = wiring()
     name = _channel_name(request)
     payment_id = _payment_id(request.query.get("payment", ""))
@@ -87,7 +87,7 @@ def give_notice(request: Request) -> Response:
 
 
 def _speaker(id: PaymentId, name: str) -> Channel:
-    """Our notice address names the payment, so the secret a notice must be signed with is its merchant's."""
+    """Our notice address names the payment: its merchant's secret must have signed the notice."""
     live = wiring()
     merchant = live.merchants.get(id.book.merchant_id)
     contract = merchant.contract(name) if merchant else None

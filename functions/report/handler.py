@@ -33,7 +33,7 @@ class BalanceArgs(BaseModel):
 
 
 class BalanceView(BaseModel):
-    """What is owed to the merchant at a moment: sealed chain plus open days. Minor units, may be negative."""
+    """What is owed to the merchant at a moment: sealed chain plus open days. May be negative."""
 
     currency: str
     at: str

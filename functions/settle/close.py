@@ -1,4 +1,4 @@
-"""Seal a book's days, by the rules of the journal (R1–R12), resumable and safe to run twice at once.
+"""Seal a book's days by the journal's rules (R1–R12), resumable and safe to run twice at once.
 
 fence the head → read the days → hold open payments out of them → send timers for what is open →
 write the lines object → put the seal at the next position of the chain. A run that stops anywhere
@@ -35,7 +35,7 @@ SEAL_TRIES: Final = 3
 def settle_book(
     live: "Wiring", merchant: Merchant, book: Book, asked: dt.date | None
 ) -> Seal | None:
-    """Seal everything of a book up to `asked`, or up to the last closed day; None when there was nothing.
+    """Seal all of a book up to `asked`, or to the last closed day; None when there was nothing.
 
     A day that is not closed yet is never sealed, whatever was asked (seals R5, H18).
     """
@@ -122,7 +122,7 @@ def _still_open(live: "Wiring", id: str) -> bool:
 
 
 def _arm(live: "Wiring", open_ids: tuple[str, ...]) -> None:
-    """Timers for everything open, before the seal, so that no lost timer outlives a day (seals R9, R10)."""
+    """Timers for everything open, before the seal: no lost timer outlives a day (R9, R10)."""
     refunds = []
     for id in open_ids:
         payment = live.payments.entry(PaymentId.parse(id)).payment

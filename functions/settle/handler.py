@@ -1,4 +1,4 @@
-"""The day's end. Woken by the schedule at the cut-off it plans; woken by its queue it seals one book.
+"""The day's end. Woken by the schedule at the cut-off it plans, by its queue it seals one book.
 
 In:    SettleSchedule {"currency": "IRR"}; SettleQueue {"book": key, "through": date or absent,
        "due": ms or absent}

@@ -1,4 +1,4 @@
-"""/webhook_endpoints and /webhook_deliveries: where a merchant is told, what became of it, tell again.
+"""/webhook_endpoints, /webhook_deliveries: where a merchant is told, what became of it, again.
 
 In:    API Gateway, an API key with webhooks:write
 Out:   table Webhooks; a replay goes to NotifyQueue with the event's own id
@@ -33,7 +33,7 @@ class CreateEndpoint(BaseModel):
 
 
 class EndpointView(BaseModel):
-    """An endpoint. `secret` signs its deliveries (Standard Webhooks); it is shown to keys with webhooks:write."""
+    """An endpoint. `secret` signs its deliveries (Standard Webhooks)."""
 
     id: str
     url: str

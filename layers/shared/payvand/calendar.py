@@ -14,7 +14,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 GRACE_S: Final = 20 * 60
-"""A day is settled this long after its cut-off. It must exceed the largest clock skew let through."""
+"""A day is settled this long after its cut-off: longer than any clock skew let through."""
 SKEW_MAX_S: Final = 60
 """Money writers whose clock is further than this from the database's raise (seals R5)."""
 
@@ -77,7 +77,7 @@ def closed_through(now: dt.datetime, currency: str) -> dt.date:
 
 @functools.cache
 def _holidays(name: str) -> dict[str, str]:
-    """Dated names of public holidays, generated from the `holidays` package by tools/holidays.py."""
+    """Dated names of public holidays, from the `holidays` package by tools/holidays_table.py."""
     text = (Path(__file__).parent / "calendars" / f"{name}.json").read_text(encoding="utf-8")
     names: dict[str, str] = json.loads(text)
     return names

@@ -1,4 +1,4 @@
-"""Everything we announce. The version is in the name; a change that breaks a reader is a new name."""
+"""Everything we announce. Names carry a version; a change that breaks a reader is a new name."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -204,7 +204,7 @@ def of_payout(old: Seal | None, new: Seal) -> list[Event]:
 
 
 def history(payment: Payment, created_at_ms: int) -> list[tuple[int, str, dict[str, Any]]]:
-    """Everything that happened to a payment, oldest first, read off the item: (ms, what, details)."""
+    """What happened to a payment, oldest first, read off the item: (ms, what, details)."""
     rows: list[tuple[int, str, dict[str, Any]]] = [(created_at_ms, "created", {})]
     rows += [(a.at_ms, "redirected", {"channel": a.channel}) for a in payment.attempts]
     if payment.accepted_at_ms is not None:

@@ -7,7 +7,7 @@ from typing import Final
 from payvand.money import share
 
 SWITCH_MAX_BASIS_POINTS: Final = 1500
-"""The switch refuses a settlement record whose wage is above 15 % (its facilitator guide, p. 35)."""
+"""The switch refuses a settlement record with a wage above 15 % (facilitator guide, p. 35)."""
 
 
 @dataclass(frozen=True, slots=True)

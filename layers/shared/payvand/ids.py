@@ -125,7 +125,7 @@ class PaymentId:
 
     @classmethod
     def mint(cls, book: Book, day: dt.date, ms: int, shard: int, entropy: bytes) -> "PaymentId":
-        """A new id. `ms` is measured from the opening of the day's window; `entropy` is 6 random bytes."""
+        """A new id. `ms` counts from the opening of the day's window; `entropy` is 6 bytes."""
         assert len(entropy) == RANDOM_BYTES
         label = (day - EPOCH).days
         assert 0 <= label < 1 << 14 and 0 <= ms < 1 << 27 and 0 <= shard < 1 << 8
@@ -143,7 +143,7 @@ class PaymentId:
 
     @classmethod
     def parse(cls, text: str) -> "PaymentId":
-        """Decode an id. Raises ValueError for anything that is not one of ours, letter for letter."""
+        """Decode an id. Raises ValueError for all that is not one of ours, letter for letter."""
         if not _PAYMENT.fullmatch(text):
             raise ValueError("not a payment id")
         number = _decode(text[4:])

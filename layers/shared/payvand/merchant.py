@@ -21,7 +21,7 @@ class Contract:
 
 @dataclass(frozen=True, slots=True)
 class Merchant:
-    """What checkout, fees and settlement need to know. `iban` is encrypted, bound to the merchant id."""
+    """What checkout, fees and settlement need. `iban` is encrypted, bound to the merchant id."""
 
     id: str
     name: str

@@ -42,7 +42,7 @@ class Resolution:
 
 
 def read(live: "Wiring", id: PaymentId) -> Payment:
-    """A strong read by a money writer, with the clocks compared (seals R5). Raises NotFound, Skewed."""
+    """A money writer's strong read, with clocks compared (seals R5). Raises NotFound, Skewed."""
     seen = live.payments.get(id)
     if seen is None:
         raise NotFound
@@ -135,7 +135,7 @@ def _book(
 
 
 def _give_back(channel: Channel, payment: Payment, index: int, taken: Answer) -> Answer:
-    """Money that cannot be booked (a second taking, another amount) goes back to the payer (seals R12)."""
+    """Money that cannot be booked (second taking, other amount) goes back to the payer (R12)."""
     attempt = attempt_of(payment, index)
     answer = channel.reverse(attempt)
     if answer.verdict in {Verdict.REVERSED, Verdict.DEAD}:

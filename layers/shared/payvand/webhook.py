@@ -1,4 +1,4 @@
-"""Webhooks by the Standard Webhooks specification: addresses, secrets, signatures, when to try again.
+"""Webhooks by Standard Webhooks: addresses, secrets, signatures, when to try again.
 
 An endpoint's secret is derived from one master secret, the endpoint's id and its version, so none
 is
@@ -51,7 +51,7 @@ def signature(secret: str, message_id: str, timestamp_s: int, body: bytes) -> st
 def address_problem(  # noqa: PLR0911 - one line a reason
     url: str, allowed_hosts: frozenset[str]
 ) -> str | None:
-    """Why an address may not be an endpoint, or None. What it resolves to is judged at each delivery.
+    """Why an address may not be an endpoint, or None. Each delivery judges what it resolves to.
 
     `allowed_hosts` are host:port pairs the operator trusts (a laptop's inbox), exempt from https.
     """

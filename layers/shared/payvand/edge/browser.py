@@ -1,4 +1,4 @@
-"""What our two browser-facing functions share: language, cross-site refusal, the way back, pages."""
+"""What the two browser-facing functions share: language, cross-site refusal, the way back."""
 
 from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -26,7 +26,7 @@ def locale_of(request: Request, fallback: str) -> str:
 
 
 def same_site(request: Request) -> None:
-    """Refuse a form posted from another site (CSRF): the browser says where it stood. Raises Forbidden.
+    """Refuse a form posted from another site (CSRF); the browser says from where. Raises Forbidden.
 
     Sec-Fetch-Site comes from every current browser and cannot be set by a page; Origin covers the
     older ones. A client that sends neither is no browser, so there is nobody to trick.

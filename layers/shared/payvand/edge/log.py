@@ -50,7 +50,7 @@ def metric(name: str, value: float = 1, unit: str = "Count") -> None:
 
 
 def error(exc: BaseException) -> None:
-    """Note what went wrong: its kind and place, and AWS's own words on permissions, never the data."""
+    """Note what went wrong: kind and place, AWS's own words on permissions, never the data."""
     last = traceback.extract_tb(exc.__traceback__)[-1:] if exc.__traceback__ else []
     _fields["error"] = type(exc).__name__
     _fields["at"] = [f"{frame.filename.rsplit('/', 2)[-1]}:{frame.lineno}" for frame in last]

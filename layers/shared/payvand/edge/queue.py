@@ -43,7 +43,7 @@ class Queues:
         )
 
     def send_many(self, url: str, messages: Sequence[Message]) -> None:
-        """Send messages in batches. Raises when any was not taken, so that the caller is run again."""
+        """Send messages in batches. Raises when any was not taken, so the caller is run again."""
         for start in range(0, len(messages), BATCH_MAX):
             entries = [
                 {"Id": str(n), "MessageBody": _dump(message)}

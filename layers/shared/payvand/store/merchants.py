@@ -1,4 +1,4 @@
-"""Merchants and their API keys: read on every call, written rarely, so reads are kept for a minute."""
+"""Merchants and their API keys: read on every call, written rarely, so kept for a minute."""
 
 import hashlib
 import time

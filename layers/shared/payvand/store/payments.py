@@ -1,14 +1,14 @@
 """The payments table: payments, postings, and the references that make a payment unique.
 
-    payments    pk = {book}#{day}#{shard}   id = pay_… | x:pay_… | f:pay_…:key | c:pay_…:key |
-    r:po_…
-    references  pk = {merchant}.{mode}#{reference} | …!{idempotency key} | {channel}.{mode}={receipt}
+    payments    pk = {book}#{day}#{shard}
+                id = pay_… | x:pay_… | f:pay_…:key | c:pay_…:key | r:po_…
+    references  pk = {merchant}.{mode}#{reference} | …!{idempotency key}
+                   | {channel}.{mode}={receipt}
 
 Every money movement is in exactly one merchant-day: on the payment item (executed on its own day)
-or
-as a posting put into an open day in one transaction with the change it belongs to (seals R2–R4).
-A posting's key is a prefix and what it books: x executed late, f refund, c refund undone, r
-returned payout.
+or as a posting put into an open day in one transaction with the change it belongs to (seals R2–R4).
+A posting's key is a prefix and what it books: x executed late, f refund, c refund undone,
+r returned payout.
 """
 
 import datetime as dt
@@ -52,7 +52,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Who owns a merchant's reference: the payment id first claimed under it, and the body's hash."""
+    """Who owns a merchant's reference: the first payment id claimed under it, the body's hash."""
 
     payment_id: PaymentId
     body_hash: str
@@ -61,7 +61,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An item of a merchant-day: a payment (with its line, once booked there) or a posting's line."""
+    """An item of a merchant-day: a payment (with its line, once booked) or a posting's line."""
 
     payment: Payment | None
     line: Line | None
@@ -73,7 +73,10 @@ def created_at_ms(id: PaymentId) -> int:
 
 
 def to_item(payment: Payment) -> Item:
-    """A new payment as an item; None leaves an attribute out. Names are short: an item under 1 KB costs one unit."""
+    """A new payment as an item; None leaves an attribute out.
+
+    Names are short, because an item under 1 KB costs one write unit.
+    """
     return {
         "pk": payment.id.partition,
         "id": payment.id.text,
@@ -430,7 +433,7 @@ class Payments:
     def return_requests(
         self, payout: PayoutId, day: dt.date, at_ms: int, legs: ledger.Legs
     ) -> list[Item]:
-        """The posting of a returned payout and the check that its day is open, for the settlement's transaction."""
+        """A returned payout's posting and its open day, for the settlement's transaction."""
         pk = partition(payout.book, day, 0)
         item = {"pk": pk, "id": f"r:{payout}", "at": at_ms, "legs": legs}
         return [

@@ -168,7 +168,7 @@ class Settlements:
         self._set_state(seal, guard("payout.sent"))
 
     def returned(self, seal: Seal, day: dt.date, legs: ledger.Legs) -> None:
-        """The money came back: state and posting in one transaction (seals R3, R4). Raises Overtaken."""
+        """Money came back: state and posting in one transaction (R3, R4). Raises Overtaken."""
         assert seal.state_at_ms is not None
         posting = self._payments.return_requests(seal.payout_id, day, seal.state_at_ms, legs)
         self._table.transact([self._state_request(seal, guard("payout.not_returned")), *posting])

@@ -1,4 +1,4 @@
-"""One DynamoDB table: plain Python values in, plain values out, and "a condition said no" as Overtaken.
+"""One DynamoDB table: plain Python values in and out, "a condition said no" as Overtaken.
 
 Expressions are written with `#name` and `:value` tokens. Names resolve to themselves unless given,
 and only the values an expression uses are sent, so that a guard can be taken out alone
@@ -35,22 +35,25 @@ TRANSACTION_TRIES: Final = 4
 
 def to_wire(value: Any) -> dict[str, Any]:
     """A Python value as DynamoDB writes it. Floats are refused: money is integer."""
+    wire: dict[str, Any]
     match value:
         case None:
-            return {"NULL": True}
+            wire = {"NULL": True}
         case bool():
-            return {"BOOL": value}
+            wire = {"BOOL": value}
         case str():
-            return {"S": value}
+            wire = {"S": value}
         case int():
-            return {"N": str(value)}
+            wire = {"N": str(value)}
         case bytes():
-            return {"B": value}
+            wire = {"B": value}
         case Mapping():
-            return {"M": {name: to_wire(part) for name, part in value.items()}}
+            wire = {"M": {name: to_wire(part) for name, part in value.items()}}
         case list() | tuple():
-            return {"L": [to_wire(part) for part in value]}
-    raise TypeError(f"{type(value).__name__} has no place in a table")
+            wire = {"L": [to_wire(part) for part in value]}
+        case _:
+            raise TypeError(f"{type(value).__name__} has no place in a table")
+    return wire
 
 
 def from_wire(value: Mapping[str, Any]) -> Any:

@@ -1,8 +1,8 @@
 """Webhook endpoints and the delivery log.
 
 pk = {merchant}.{mode}   sk = endpoint#{id}            where to, which events, which secret version
-                         sk = delivery#{event}#{endpoint}   every try of one event at one
-                         endpoint; kept 30 days
+                         sk = delivery#{event}#{endpoint}
+                              every try of one event at one endpoint; kept 30 days
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ ENDPOINTS_MAX: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a merchant wants to be told. Its secret is derived from `id` and `version`, not stored."""
+    """Where a merchant wants to be told. Its secret comes from `id` and `version`, not stored."""
 
     id: str
     merchant_id: str
