@@ -6,18 +6,27 @@ kept by the digest of their sources, and put back with the AWS calls SAM would m
 """
 
 import hashlib
-import json
 import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError, WaiterError
 
 from payvand_cli import paths
 from payvand_cli.stack import Stack
 
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation.literals import CapabilityType
+
 BUCKET = "payvand-artifacts"
-CAPABILITIES = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND")
+CAPABILITIES: tuple["CapabilityType", ...] = (
+    "CAPABILITY_IAM",
+    "CAPABILITY_NAMED_IAM",
+    "CAPABILITY_AUTO_EXPAND",
+)
+POLL_S = 0.05
 KEPT = paths.LOCAL / "packaged"
 SOURCES = (
     "functions",
@@ -54,14 +63,8 @@ def keep(stack: Stack, key: str) -> None:
     KEPT.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(dir=KEPT, prefix="."))
     for item in stack.s3.list_objects_v2(Bucket=BUCKET).get("Contents", []):
-        target = draft / "objects" / item["Key"]
-        target.parent.mkdir(parents=True, exist_ok=True)
+        target = draft / item["Key"]
         target.write_bytes(stack.s3.get_object(Bucket=BUCKET, Key=item["Key"])["Body"].read())
-    original: Any = stack.cloudformation.get_template(
-        StackName=stack.name, TemplateStage="Original"
-    )["TemplateBody"]
-    text = original if isinstance(original, str) else json.dumps(original)
-    (draft / "template").write_text(text)
     for older in KEPT.iterdir():
         if older != draft:
             shutil.rmtree(older, ignore_errors=True)
@@ -70,7 +73,7 @@ def keep(stack: Stack, key: str) -> None:
 
 def kept(key: str) -> Path | None:
     """Where the artifacts of these sources are, if they are."""
-    return KEPT / key if (KEPT / key / "template").exists() else None
+    return KEPT / key if (KEPT / key).is_dir() else None
 
 
 def deploy(stack: Stack, folder: Path, parameters: dict[str, str]) -> None:
@@ -79,29 +82,29 @@ def deploy(stack: Stack, folder: Path, parameters: dict[str, str]) -> None:
     Raises:
         DeployFailed: with the events of what failed.
     """
-    for file in (folder / "objects").rglob("*"):
-        if file.is_file():
-            key = str(file.relative_to(folder / "objects"))
-            stack.s3.put_object(Bucket=BUCKET, Key=key, Body=file.read_bytes())
-    stack.cloudformation.create_stack(
-        StackName=stack.name,
-        TemplateBody=(folder / "template").read_text(),
-        Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
-        Capabilities=CAPABILITIES,  # type: ignore[arg-type]
-    )
-    waiter = stack.cloudformation.get_waiter("stack_create_complete")
-    waiter.config.delay = 0.05  # type: ignore[attr-defined]
-    waiter.config.max_attempts = 600  # type: ignore[attr-defined]
+    for file in folder.iterdir():
+        stack.s3.put_object(Bucket=BUCKET, Key=file.name, Body=file.read_bytes())
+    (template,) = folder.glob("*.template")
     try:
-        waiter.wait(StackName=stack.name)
-    except Exception as error:
-        raise DeployFailed(_reasons(stack)) from error
+        stack.cloudformation.create_stack(
+            StackName=stack.name,
+            TemplateURL=f"{stack.endpoint}/{BUCKET}/{template.name}",
+            Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
+            Capabilities=CAPABILITIES,
+        )
+        waiter = stack.cloudformation.get_waiter("stack_create_complete")
+        waiter.wait(StackName=stack.name, WaiterConfig={"Delay": POLL_S, "MaxAttempts": 600})  # type: ignore[typeddict-item]
+    except (ClientError, WaiterError) as error:
+        raise DeployFailed(f"the stack did not come up: {error}\n{_reasons(stack)}") from error
 
 
 def _reasons(stack: Stack) -> str:
-    events = stack.cloudformation.describe_stack_events(StackName=stack.name)["StackEvents"]
-    failed = [e for e in events if e.get("ResourceStatus", "").endswith("FAILED")]
+    try:
+        events = stack.cloudformation.describe_stack_events(StackName=stack.name)["StackEvents"]
+    except ClientError:
+        return ""  # it was never begun
     return "\n".join(
         f"{e['LogicalResourceId']}: {e.get('ResourceStatusReason', 'no reason given')}"
-        for e in failed
+        for e in events
+        if e.get("ResourceStatus", "").endswith("FAILED")
     )

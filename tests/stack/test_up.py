@@ -150,7 +150,8 @@ def test_ctrl_c_is_heard_where_a_script_had_it_ignored(checkout: Checkout) -> No
         text=True,
     )
     with child:
-        until((checkout.home / "up" / "ready").exists, UP_S)
+        ready = checkout.home / "up" / "ready"
+        until(lambda: ready.exists() or child.poll() is not None, UP_S)
         child.send_signal(signal.SIGINT)
         output, _ = child.communicate(timeout=END_S)
     assert output.rstrip().endswith("stopped: no process, no port and no state is left")
