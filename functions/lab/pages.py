@@ -94,7 +94,9 @@ def _number(value: int, lang: str) -> str:
 def bank(req: Request, party: str, description: str, rial: int, here: str) -> Response:
     """The page where a payer decides."""
     lang = req.lang
-    toman = _number(rial // 10, lang) + (f".{_number(rial % 10, lang)}" if rial % 10 else "")
+    point = "٫" if lang == "fa" else "."
+    toman = _number(rial // 10, lang)
+    toman += f"{point}{_number(rial % 10, lang)}" if rial % 10 else ""
     return _page(
         "bank.html",
         lang=lang,
