@@ -6,12 +6,14 @@ so contracts/openapi.json is generated from the handlers themselves (tools/contr
 """
 
 import base64
+import binascii
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, cast
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnection
 from pydantic import BaseModel, ValidationError
 
 from payvand.edge import log
@@ -22,6 +24,9 @@ from payvand.merchant import Merchant
 BODY_MAX: Final = 64 * 1024
 """Bytes of any request body of ours; the largest real one is under 8 KB."""
 RETRY_AFTER_S: Final = 2
+ERRORS_MAX: Final = 20
+FIELD_MAX: Final = 100
+"""Letters of a field's name in a problem: unknown names are the caller's own, however long."""
 Scope = Literal[
     "payments:read", "payments:write", "refunds:write", "settlement:read", "webhooks:write"
 ]
@@ -151,6 +156,7 @@ def serve(
         log.begin()
         request = _request(event)
         try:
+            request = replace(request, body=_body(event))
             route = table[event["httpMethod"], event["resource"]]
             log.note(route=f"{route.method} {route.path}")
             response = _answer(route, request)
@@ -190,7 +196,9 @@ def _refusal(exc: Exception) -> Refusal:
             "Something else changed this at the same moment. Send it again.",
             retry_after_s=1,
         )
-    if isinstance(exc, ClientError) and exc.response["Error"].get("Code") in _THROTTLES:
+    if isinstance(exc, NoConnection | HTTPClientError) or (
+        isinstance(exc, ClientError) and exc.response["Error"].get("Code") in _THROTTLES
+    ):
         return Unavailable("busy", "Too much at once. Send it again.", retry_after_s=RETRY_AFTER_S)
     return Refusal(
         "internal_error", "We made a mistake. Nothing you can mend; send it again later."
@@ -219,12 +227,6 @@ def _request(event: Mapping[str, Any]) -> Request:
     from payvand.edge.wiring import public_base_url
 
     context = event.get("requestContext") or {}
-    body = event.get("body") or ""
-    raw = (
-        base64.b64decode(body)
-        if event.get("isBase64Encoded")
-        else body.encode("utf-8", "surrogatepass")
-    )
     multi = event.get("multiValueQueryStringParameters") or {}
     return Request(
         method=event["httpMethod"],
@@ -232,24 +234,44 @@ def _request(event: Mapping[str, Any]) -> Request:
         # The last of repeated query keys, as API Gateway itself says in queryStringParameters.
         query={k: v[-1] for k, v in multi.items()} or (event.get("queryStringParameters") or {}),
         headers={k.lower(): v for k, v in (event.get("headers") or {}).items()},
-        body=raw,
+        body=b"",
         base_url=public_base_url() or f"https://{context.get('domainName')}/{context.get('stage')}",
         request_id=context.get("requestId", ""),
         authorizer=context.get("authorizer"),
     )
 
 
-def _json_object(body: bytes) -> dict[str, Any]:
-    def no_constant(name: str) -> float:
-        raise ValueError(name)
-
+def _body(event: Mapping[str, Any]) -> bytes:
+    text: str = event.get("body") or ""
+    if not event.get("isBase64Encoded"):
+        return text.encode("utf-8", "surrogatepass")
     try:
-        value = json.loads(body.decode("utf-8"), parse_constant=no_constant)
+        return base64.b64decode(text)
+    except binascii.Error:
+        raise BadInput("body_unreadable", "The body cannot be read.") from None
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(
+            body.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_no_twins
+        )
     except (ValueError, RecursionError):
-        raise BadInput("json_invalid", "The body must be one JSON object in UTF-8.") from None
+        value = None
     if not isinstance(value, dict):
         raise BadInput("json_invalid", "The body must be one JSON object in UTF-8.")
     return value
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(name)  # NaN and Infinity are not JSON
+
+
+def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name twice")  # two amounts: which one was meant is not ours to guess
+    return found
 
 
 def _validated[Model: BaseModel](model: type[Model], value: dict[str, Any]) -> Model:
@@ -257,10 +279,18 @@ def _validated[Model: BaseModel](model: type[Model], value: dict[str, Any]) -> M
         return model.model_validate(value)
     except ValidationError as exc:
         errors = [
-            (".".join(str(part) for part in e["loc"]) or "(body)", str(e["msg"]))
+            (_place(e["loc"]), str(e["msg"]).removeprefix("Value error, "))
             for e in exc.errors(include_url=False, include_context=False, include_input=False)
         ]
-        raise BadInput("input_invalid", "Some fields are wrong.", errors=errors[:20]) from None
+        raise BadInput(
+            "input_invalid", "Some fields are wrong.", errors=errors[:ERRORS_MAX]
+        ) from None
+
+
+def _place(parts: tuple[int | str, ...]) -> str:
+    """Where in the input; a name the caller made up may be endless, or no text at all."""
+    name = ".".join(map(str, parts)) or "(body)"
+    return name[:FIELD_MAX].encode(errors="replace").decode()
 
 
 def found(thing: Any | None) -> Any:

@@ -1,5 +1,9 @@
-"""What merchants send and see. Amounts are minor units, times RFC 3339 UTC."""
+"""What merchants send and see. Amounts are minor units, times RFC 3339 UTC.
 
+The words under a field are its description in the API reference (tools/contracts.py reads them).
+"""
+
+import datetime as dt
 import re
 import unicodedata
 from typing import Annotated, Any, Final, Literal
@@ -9,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from payvand import events
 from payvand.errors import NotFound
-from payvand.ids import PaymentId
+from payvand.ids import EPOCH, PaymentId
 from payvand.money import AMOUNT_MAX
 from payvand.payment import (
     EXPIRES_IN_S,
@@ -38,6 +42,7 @@ def _text(value: str) -> str:
 
 def _web_address(value: str) -> str:
     parts = urlsplit(value)
+    _ = parts.port  # raises for a port that is none
     if parts.scheme not in {"https", "http"} or not parts.hostname or parts.username is not None:
         raise ValueError("must be an absolute http(s) address without a user name")
     if not value.isascii() or any(c in value for c in " \"'<>\\^`{|}") or not value.isprintable():
@@ -57,10 +62,16 @@ def _ascii_digits(value: Any) -> Any:
 def _mobile(value: str) -> str:
     # A pattern, not a library: the one that knows all numbering plans is 48 MB, the party checks
     # the rest.
-    if re.fullmatch(r"09\d{9}", value):
+    if re.fullmatch(r"09[0-9]{9}", value):
         return "+98" + value[1:]
-    if not re.fullmatch(r"\+[1-9]\d{7,14}", value):
+    if not re.fullmatch(r"\+[1-9][0-9]{7,14}", value):
         raise ValueError("must be a mobile number like +989121234567")
+    return value
+
+
+def _day(value: Any) -> Any:
+    if isinstance(value, str) and not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+        raise ValueError("must be a date like 2026-03-01")
     return value
 
 
@@ -68,7 +79,9 @@ Text = Annotated[str, AfterValidator(_text)]
 WebAddress = Annotated[str, Field(min_length=8, max_length=2000), AfterValidator(_web_address)]
 Digits = Annotated[str, BeforeValidator(_ascii_digits)]
 ChannelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,31}$")]
-Amount = Annotated[StrictInt, Field(ge=1, le=AMOUNT_MAX, description="Minor units (rial).")]
+Amount = Annotated[StrictInt, Field(ge=1, le=AMOUNT_MAX)]
+Day = Annotated[dt.date, BeforeValidator(_day), Field(ge=EPOCH, le=dt.date(2063, 12, 31))]
+"""A settlement day; the range is what ids can carry."""
 
 
 class _Body(BaseModel):
@@ -76,41 +89,52 @@ class _Body(BaseModel):
 
 
 class Payer(_Body):
-    """What the merchant knows of the payer: handed to the channel, stored encrypted, never logged."""
+    """What the merchant knows of the payer: for the channel, stored encrypted, never logged."""
 
     mobile: Annotated[Digits, AfterValidator(_mobile)] | None = None
+    """Mobile number, `09…` or international with `+`. Persian and Arabic digits are understood."""
     email: (
         Annotated[
             str, Field(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$"), AfterValidator(_text)
         ]
         | None
     ) = None
+    """E-mail address."""
     name: Annotated[Text, Field(min_length=1, max_length=100)] | None = None
-    national_code: Annotated[Digits, Field(pattern=r"^\d{10}$")] | None = None
+    """Name, in any alphabet."""
+    national_code: Annotated[Digits, Field(pattern=r"^[0-9]{10}$")] | None = None
+    """Iranian national code, 10 digits. Persian and Arabic digits are understood."""
 
 
 class CreatePayment(_Body):
     """A wish to be paid."""
 
     amount: Amount
+    """What the payer pays, in minor units (rials), a JSON integer."""
     currency: Literal["IRR"]
-    reference: Annotated[
-        Text, Field(min_length=1, max_length=64, description="Yours; unique for ever.")
-    ]
-    return_url: Annotated[
-        WebAddress, Field(description="Where the payer's browser goes afterwards.")
-    ]
+    """ISO 4217 code of the currency."""
+    reference: Annotated[Text, Field(min_length=1, max_length=64)]
+    """Your own name for it, unique for ever: the same call again answers the same payment."""
+    return_url: WebAddress
+    """Where the payer goes afterwards; `payment_id`, `reference` and `status` are added."""
     description: Annotated[Text, Field(max_length=255)] = ""
+    """What the payment is for; the payer reads it. Any alphabet."""
     channel: ChannelName | None = None
+    """The channel to pay through. Without it the payer chooses on the hosted page."""
     fallback_channels: Annotated[tuple[ChannelName, ...], Field(max_length=5)] = ()
+    """Channels to try, in this order, when `channel` does not answer. Needs `channel`."""
     payer: Payer | None = None
+    """What you know of the payer."""
     allowed_cards: Annotated[
-        tuple[Annotated[Digits, Field(pattern=r"^\d{16}$")], ...], Field(max_length=10)
+        tuple[Annotated[Digits, Field(pattern=r"^[0-9]{16}$")], ...], Field(max_length=10)
     ] = ()
+    """Card numbers that may pay, 16 digits each; any card when empty."""
     locale: Literal["fa", "en"] | None = None
+    """Language of the hosted page; yours when absent."""
     expires_in_s: Annotated[StrictInt, Field(ge=EXPIRES_IN_S_MIN, le=EXPIRES_IN_S_MAX)] = (
         EXPIRES_IN_S
     )
+    """Seconds the payer has to go to a channel."""
     metadata: Annotated[
         dict[
             Annotated[Text, Field(min_length=1, max_length=40)],
@@ -118,56 +142,75 @@ class CreatePayment(_Body):
         ],
         Field(max_length=20),
     ] = Field(default_factory=dict)
+    """Up to 20 texts of your own, given back with the payment. Nothing personal."""
 
 
 class CreateRefund(_Body):
     """A wish to give money back. Without `amount`: all that is left."""
 
     amount: Amount | None = None
+    """How much, in minor units; all that is left when absent."""
     reason: Annotated[Text, Field(max_length=255)] = ""
-    reference: (
-        Annotated[
-            Text, Field(min_length=1, max_length=64, description="Yours; unique per payment.")
-        ]
-        | None
-    ) = None
+    """Why, for your own records."""
+    reference: Annotated[Text, Field(min_length=1, max_length=64)] | None = None
+    """Your own name for it, unique per payment: the same call again answers the same refund."""
 
 
 class FailureView(BaseModel):
     """Why a payment ended without money."""
 
     code: str
+    """Stable word for programs."""
     message: str
+    """Sentence for people."""
 
 
 class PaymentView(BaseModel):
     """A payment as its merchant sees it."""
 
     id: str
+    """Payment id, `pay_…`; ids sort by time."""
     status: Literal[
         "created", "redirected", "accepted", "executed", "refused", "expired", "reversed",
         "partially_refunded", "refunded", "disputed",
     ]  # fmt: skip
+    """Where it stands. `executed` is the first status in which the money is certain."""
     mode: Literal["test", "live"]
+    """Which books it is in: those of the key that made it."""
     amount: int
+    """What the payer pays, in minor units."""
     currency: str
+    """ISO 4217 code of the currency."""
     reference: str
+    """Your own name for the payment."""
     description: str
+    """What the payment is for."""
     channel: str | None
+    """The channel that took it, or was tried last; null while the payer has chosen none."""
     channel_reference: str | None
+    """The channel's receipt number, once executed."""
     checkout_url: str
+    """The hosted page: send the payer's browser here."""
     return_url: str
+    """Where the payer's browser goes afterwards."""
     fee_amount: int | None
+    """Our fee in minor units, once executed."""
     refunded_amount: int
+    """What the payer has certainly been given back, in minor units."""
     metadata: dict[str, str]
+    """Your own texts."""
     created_at: str
+    """When it was made."""
     expires_at: str
+    """Until when a payer can begin to pay."""
     executed_at: str | None
+    """When the money became certain."""
     failure: FailureView | None
+    """Why it ended without money."""
 
     @classmethod
     def of(cls, payment: Payment, base_url: str, now_ms: int) -> "PaymentView":
-        """The view at a moment: a payment nobody was sent to pay is expired once its time is over (seals R9)."""
+        """The view at a moment: one nobody was sent to pay expires with its time (seals R9)."""
         x, failure, status = payment.execution, payment.failure, payment.shown_status
         seen = None if failure is None else FailureView(code=failure.code, message=failure.message)
         if payment.is_open and not payment.attempts and now_ms >= payment.expires_at_ms:
@@ -202,22 +245,34 @@ class PaymentList(BaseModel):
     """A page of payments, newest first."""
 
     data: list[PaymentView]
+    """The payments of this page."""
     next_cursor: str | None
+    """Send it as `cursor` for the next page; null on the last one."""
 
 
 class RefundView(BaseModel):
     """A refund as its merchant sees it. `failed` means the amount is the merchant's again."""
 
     id: str
+    """Refund id, `rfd_…`."""
     payment_id: str
+    """The payment it belongs to."""
     status: Literal["pending", "done", "failed"]
+    """`pending` until the channel decides; `failed` means the channel refused."""
     amount: int
+    """How much, in minor units."""
     currency: str
+    """ISO 4217 code of the currency."""
     reason: str
+    """Why, as you said."""
     channel_reference: str | None
+    """The channel's receipt number of the refund, when it gives one."""
     failure_code: str | None
+    """The channel's code when it refused."""
     created_at: str
+    """When it was booked."""
     decided_at: str | None
+    """When the channel decided."""
 
     @classmethod
     def of(cls, payment: Payment, refund: Refund) -> "RefundView":
@@ -240,11 +295,13 @@ class RefundList(BaseModel):
     """All refunds of a payment."""
 
     data: list[RefundView]
+    """The refunds, oldest first."""
     next_cursor: str | None = None
+    """Always null: all refunds of a payment fit on one page."""
 
 
 def own_payment_id(text: str, merchant_id: str, mode: str) -> PaymentId:
-    """A payment id from a path, if it can be the caller's. Raises NotFound: foreign and missing look alike."""
+    """A payment id from a path. Raises NotFound: what cannot be the caller's looks missing."""
     try:
         id = PaymentId.parse(text)
     except ValueError:
