@@ -17,7 +17,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from payvand import events
 from payvand.calendar import days
 from payvand.edge.api import Caller, Request, Response, Route, found, serve
-from payvand.edge.views import PaymentList, PaymentView, RefundList, RefundView, own_payment_id
+from payvand.edge.views import (
+    Day,
+    PaymentList,
+    PaymentView,
+    RefundList,
+    RefundView,
+    own_payment_id,
+)
 from payvand.edge.wiring import wiring
 from payvand.errors import BadInput
 from payvand.ids import Book, PaymentId
@@ -36,31 +43,44 @@ class ListArgs(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     limit: Annotated[int, Field(ge=1, le=100)] = 20
+    """Payments a page."""
     cursor: Annotated[str, Field(max_length=200)] | None = None
+    """`next_cursor` of the page before."""
     status: Literal[
         "created", "redirected", "accepted", "executed", "refused", "expired", "reversed",
         "partially_refunded", "refunded", "disputed",
     ] | None = None  # fmt: skip
+    """Only payments of this status."""
     channel: Annotated[str, Field(max_length=32)] | None = None
+    """Only payments of this channel."""
     reference: Annotated[str, Field(max_length=64)] | None = None
+    """Only the payment of this reference, whatever its day; other filters are not looked at."""
     currency: Literal["IRR"] = "IRR"
-    first_day: dt.date | None = None
-    last_day: dt.date | None = None
+    """Only payments in this currency."""
+    first_day: Day | None = None
+    """From this settlement day on; six days before `last_day` when absent. At most 93 days."""
+    last_day: Day | None = None
+    """Up to this settlement day, included; today when absent."""
 
 
 class EventView(BaseModel):
     """One thing that happened to a payment."""
 
     at: str
+    """When."""
     event: str
+    """What happened: `created`, `redirected`, `accepted`, `executed`, `refunded` and so on."""
     details: dict[str, Any]
+    """What belongs to it: the channel, the fee, the refund."""
 
 
 class EventList(BaseModel):
     """Everything that happened to a payment, oldest first."""
 
     data: list[EventView]
+    """What happened."""
     next_cursor: str | None = None
+    """Always null: a payment's history fits on one page."""
 
 
 def _own(request: Request) -> tuple[Payment, Caller]:

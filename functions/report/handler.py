@@ -15,10 +15,11 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from payvand import calendar, ledger
 from payvand.edge.api import Caller, Request, Response, Route, found, serve
+from payvand.edge.views import Day
 from payvand.edge.wiring import wiring
 from payvand.errors import BadInput, NotFound
 from payvand.events import rfc3339
-from payvand.ids import Book, PayoutId
+from payvand.ids import EPOCH, Book, PayoutId
 from payvand.settlement import Line, Seal
 
 DAYS_MAX: Final = 93
@@ -29,22 +30,28 @@ class BalanceArgs(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     currency: Literal["IRR"] = "IRR"
-    at: AwareDatetime | None = None
+    """Which currency's books."""
+    at: Annotated[
+        AwareDatetime, Field(ge=dt.datetime.combine(EPOCH, dt.time(), dt.UTC))
+    ] | None = None  # fmt: skip
+    """The moment to look at, RFC 3339 with an offset; now when absent or still to come."""
 
 
 class BalanceView(BaseModel):
     """What is owed to the merchant at a moment: sealed chain plus open days. May be negative."""
 
     currency: str
+    """ISO 4217 code of the currency."""
     at: str
+    """The moment this is true for."""
     balance: int
-    in_payout: int = Field(
-        description="Ordered at the bank, not yet answered. Not part of balance."
-    )
+    """What is owed to you, in minor units; negative when refunds exceed payments."""
+    in_payout: int
+    """Ordered at the bank and not yet answered, in minor units. Not part of `balance`."""
     sealed_through: str | None
-    accounts: dict[str, int] = Field(
-        description="Every account since the beginning, debits positive; sums to zero."
-    )
+    """The last settlement day that is closed for ever."""
+    accounts: dict[str, int]
+    """Every account since the beginning, debits positive; sums to zero."""
 
 
 class EntryArgs(BaseModel):
@@ -52,28 +59,41 @@ class EntryArgs(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     currency: Literal["IRR"] = "IRR"
-    first_day: dt.date | None = None
-    last_day: dt.date | None = None
+    """Which currency's books."""
+    first_day: Day | None = None
+    """From this settlement day on; six days before `last_day` when absent. At most 93 days."""
+    last_day: Day | None = None
+    """Up to this settlement day, included; today when absent."""
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    """Entries a page."""
     cursor: Annotated[str, Field(max_length=300)] | None = None
+    """`next_cursor` of the page before."""
 
 
 class EntryView(BaseModel):
     """One journal entry. Legs sum to zero; debits are positive."""
 
     id: str
+    """Names the entry for ever."""
     kind: Literal["payment", "refund", "refund_undone", "payout_returned", "payout"]
+    """What was booked."""
     subject: str
+    """The payment or payout it belongs to."""
     day: str
+    """The settlement day it is booked in."""
     at: str
+    """When it was booked."""
     legs: dict[str, int]
+    """Account to amount in minor units, debits positive; sums to zero."""
 
 
 class EntryList(BaseModel):
     """A page of entries, by day."""
 
     data: list[EntryView]
+    """The entries of this page."""
     next_cursor: str | None
+    """Send it as `cursor` for the next page; null on the last one."""
 
 
 class PayoutArgs(BaseModel):
@@ -81,44 +101,68 @@ class PayoutArgs(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     currency: Literal["IRR"] = "IRR"
+    """Which currency's books."""
     limit: Annotated[int, Field(ge=1, le=100)] = 20
+    """Payouts a page."""
     cursor: Annotated[str, Field(max_length=50)] | None = None
+    """`next_cursor` of the page before."""
 
 
 class PayoutView(BaseModel):
     """A payout: what it pays, to where, and what the bank said."""
 
     id: str
+    """Payout id, `po_…`; the bank transfer carries it as its reference."""
     status: Literal["new", "sent", "executed", "returned"]
+    """`returned` means the amount is in your balance again."""
     amount: int
+    """What is paid out, in minor units."""
     currency: str
+    """ISO 4217 code of the currency."""
     first_day: str
+    """The first settlement day it pays."""
     through: str
+    """The last settlement day it pays."""
     iban_last4: str
+    """The last four characters of your IBAN."""
     opening_balance: int
+    """What was owed before these days, in minor units."""
     closing_balance: int
+    """What is still owed after this payout, in minor units."""
     entries_count: int
+    """How many journal entries it pays."""
     created_at: str
+    """When the days were sealed and the payout ordered."""
     status_at: str
+    """When it got its status."""
     bank_reference: str | None
+    """The bank's own number of the transfer."""
     failure_code: str | None
+    """The bank's code when it came back."""
     failure_reason: str | None
-    digest: str = Field(description="SHA-256 of the seal; the next seal repeats it.")
+    """The bank's words when it came back."""
+    digest: str
+    """SHA-256 of the seal; the next seal repeats it."""
     previous_digest: str
+    """SHA-256 of the seal before."""
 
 
 class PayoutList(BaseModel):
     """A page of payouts."""
 
     data: list[PayoutView]
+    """The payouts of this page, newest first."""
     next_cursor: str | None
+    """Send it as `cursor` for the next page; null on the last one."""
 
 
 class PayoutEntryList(BaseModel):
     """Every entry a payout pays."""
 
     data: list[EntryView]
+    """The entries, as sealed."""
     next_cursor: str | None = None
+    """Always null: the entries come on one page."""
 
 
 _KINDS: Final[dict[str, Literal["payment", "refund", "refund_undone", "payout_returned"]]] = {

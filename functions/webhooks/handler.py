@@ -8,6 +8,7 @@ Fails: problem+json
 import base64
 import binascii
 import json
+import re
 import secrets
 from typing import Annotated, Any, Final, Literal
 
@@ -16,12 +17,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from payvand import events, webhook
 from payvand.edge.api import Request, Response, Route, found, serve
 from payvand.edge.wiring import wiring
-from payvand.errors import BadInput, Conflict
+from payvand.errors import BadInput, Conflict, NotFound
 from payvand.ids import derived
 from payvand.store.webhooks import ENDPOINTS_MAX, Delivery, Endpoint
 
 EventType = Literal[*events.TYPES]  # type: ignore[valid-type]
 DEFAULT: Final = tuple(events.TYPES)
+ENDPOINT_ID: Final = re.compile(r"whe_[0-9A-Z]{16}")
+DELIVERY_ID: Final = re.compile(r"(evt_[0-9A-Z]{26})[.#](whe_[0-9A-Z]{16})")
 
 
 class CreateEndpoint(BaseModel):
@@ -29,52 +32,74 @@ class CreateEndpoint(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     url: Annotated[str, Field(min_length=12, max_length=2000)]
+    """Where to POST events: https, port 443, a public host name."""
     events: Annotated[tuple[EventType, ...], Field(min_length=1, max_length=50)] = DEFAULT
+    """Which events; all of today's types when absent."""
 
 
 class EndpointView(BaseModel):
     """An endpoint. `secret` signs its deliveries (Standard Webhooks)."""
 
     id: str
+    """Endpoint id, `whe_…`."""
     url: str
+    """Where events are POSTed."""
     events: list[str]
+    """Which events."""
     secret: str
+    """Signing secret, `whsec_…`. Keep it as you keep your API key."""
     created_at: str
+    """When it was added."""
 
 
 class EndpointList(BaseModel):
     """All endpoints of this mode."""
 
     data: list[EndpointView]
+    """The endpoints."""
     next_cursor: str | None = None
+    """Always null: all endpoints fit on one page."""
 
 
 class TryView(BaseModel):
     """One try: a status, or why there was none."""
 
     at: str
+    """When."""
     status: int | None
+    """The HTTP status your server answered."""
     error: str | None
+    """Why there was no answer."""
 
 
 class DeliveryView(BaseModel):
     """One event at one endpoint, with its last tries."""
 
     id: str
+    """Delivery id: the event's id, a dot, the endpoint's id."""
     event_id: str
+    """The event, `evt_…`; the `webhook-id` header of every try."""
     endpoint_id: str
+    """The endpoint, `whe_…`."""
     type: str
+    """The event's type."""
     state: Literal["delivered", "retrying", "failed"]
+    """`failed` after three days without a 2xx answer."""
     tries_count: int
+    """How often it was tried."""
     tries: list[TryView]
+    """The last tries, oldest first."""
     event: dict[str, Any]
+    """The event itself."""
 
 
 class DeliveryList(BaseModel):
     """A page of deliveries, newest event first."""
 
     data: list[DeliveryView]
+    """The deliveries of this page."""
     next_cursor: str | None
+    """Send it as `cursor` for the next page; null on the last one."""
 
 
 class ListArgs(BaseModel):
@@ -82,7 +107,9 @@ class ListArgs(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     limit: Annotated[int, Field(ge=1, le=100)] = 20
+    """Deliveries a page."""
     cursor: Annotated[str, Field(max_length=300)] | None = None
+    """`next_cursor` of the page before."""
 
 
 def post_endpoint(request: Request) -> Response:
@@ -117,8 +144,10 @@ def get_endpoints(request: Request) -> Response:
 
 def delete_endpoint(request: Request) -> Response:
     """Remove an endpoint."""
-    caller, live = request.caller, wiring()
-    endpoint = found(live.webhooks.endpoint(caller.merchant.id, caller.mode, request.path["id"]))
+    caller, live, id = request.caller, wiring(), request.path["id"]
+    if not ENDPOINT_ID.fullmatch(id):
+        raise NotFound
+    endpoint = found(live.webhooks.endpoint(caller.merchant.id, caller.mode, id))
     live.webhooks.delete_endpoint(endpoint)
     return Response(204)
 
@@ -126,16 +155,7 @@ def delete_endpoint(request: Request) -> Response:
 def get_deliveries(request: Request) -> Response:
     """The delivery log."""
     args, caller, live = request.args(ListArgs), request.caller, wiring()
-    before = None
-    if args.cursor is not None:
-        try:
-            before = base64.urlsafe_b64decode(args.cursor.encode()).decode()
-        except (ValueError, binascii.Error):
-            raise BadInput(
-                "cursor_invalid",
-                "This cursor is not from this list.",
-                errors=[("cursor", "not ours")],
-            ) from None
+    before = None if args.cursor is None else _before(args.cursor)
     page = list(
         live.webhooks.deliveries(caller.merchant.id, caller.mode, before=before, limit=args.limit)
     )
@@ -144,10 +164,24 @@ def get_deliveries(request: Request) -> Response:
     return Response.of(DeliveryList(data=[_delivery_view(d) for d in page], next_cursor=cursor))
 
 
+def _before(cursor: str) -> str:
+    try:
+        mark = base64.urlsafe_b64decode(cursor.encode()).decode()
+    except (ValueError, binascii.Error):
+        mark = ""
+    if not DELIVERY_ID.fullmatch(mark):
+        errors = [("cursor", "not ours")]
+        raise BadInput("cursor_invalid", "This cursor is not from this list.", errors=errors)
+    return mark
+
+
 def post_replay(request: Request) -> Response:
     """Tell an event again, with its own id."""
     caller, live = request.caller, wiring()
-    event_id, _, endpoint_id = request.path["id"].partition(".")
+    id = DELIVERY_ID.fullmatch(request.path["id"])
+    if id is None:
+        raise NotFound
+    event_id, endpoint_id = id.groups()
     delivery = found(live.webhooks.delivery(caller.merchant.id, caller.mode, event_id, endpoint_id))
     found(live.webhooks.endpoint(caller.merchant.id, caller.mode, endpoint_id))
     message = {"detail": json.loads(delivery.body), "endpoint": endpoint_id}
