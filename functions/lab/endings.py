@@ -21,6 +21,7 @@ ENDINGS: Final = (
     Ending(1, "request answers 502", "opening answers 502"),
     Ending(2, "request is silent for 7 s", "opening is silent for 7 s"),
     Ending(3, "request is refused (-11)", "opening is refused (shop_closed)"),
+    Ending(4, "request answers 502", ""),
     Ending(101, "first verify takes effect and answers 502, then 101", "first notice is lost"),
     Ending(
         102,

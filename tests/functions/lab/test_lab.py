@@ -241,5 +241,5 @@ def test_the_real_handler_runs_on_its_environment(
 def test_the_lab_s_page_in_the_docs_has_the_same_magic_amounts() -> None:
     page = Path("docs/lab.md").read_text(encoding="utf-8")
     for ending in ENDINGS:
-        row = f"| {ending.digits:03d} | {ending.zarinpal or '–'} | {ending.noticebank} |"
+        row = f"| {ending.digits:03d} | {ending.zarinpal or '–'} | {ending.noticebank or '–'} |"
         assert row in page

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.channels.lab_world import BASE, Got, Lab
+from tests.channels.parties import NoticeBankParty
 
 MERCHANT = "2f7c1d3e-9b54-4a68-8f10-5d2e7a9c4b31"
 OTHER = "7b1f0a52-1c3d-4e5f-8a9b-0c1d2e3f4a5b"
@@ -229,6 +230,11 @@ def test_001_answers_a_gateway_s_502(lab: Lab) -> None:
     got = request(lab, 50_001)
     assert got.status == 502
     assert b"<html>" in got.body
+
+
+def test_004_is_down_here_alone(lab: Lab) -> None:
+    assert request(lab, 50_004).status == 502
+    assert NoticeBankParty(lab).opened(50_004).token
 
 
 def test_002_is_silent_for_longer_than_a_client_waits(lab: Lab) -> None:
