@@ -342,6 +342,27 @@ def test_what_it_does_enforce_is_what_roles_may_do(bare_emulator: Stack) -> None
     assert "AccessDenied" in reply["Payload"].read().decode()
 
 
+def test_workers_share_one_unpacked_layer(bare_emulator: Stack) -> None:
+    """`guard.unpack_once`; the emulator unpacks it for each worker."""
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w") as archive:
+        archive.writestr("python/heavy.py", f"SIZE = {1_100_000}\n#" + "x" * 1_100_000)
+    layer = bare_emulator.functions.publish_layer_version(
+        LayerName="heavy", Content={"ZipFile": zipped.getvalue()}
+    )["LayerVersionArn"]
+    code = (
+        "import heavy, os\n"
+        "def handler(event, context):\n    return [heavy.SIZE, os.stat(heavy.__file__).st_nlink]"
+    )
+    links = []
+    for name in ("shares-a", "shares-b"):
+        function(bare_emulator, name, code)
+        bare_emulator.functions.update_function_configuration(FunctionName=name, Layers=[layer])
+        reply = bare_emulator.functions.invoke(FunctionName=name)["Payload"].read()
+        links.append(json.loads(reply))
+    assert links == [[1_100_000, 2], [1_100_000, 3]]
+
+
 def test_handlers_cannot_leave_this_machine(bare_emulator: Stack) -> None:
     """The guard reaches workers through the emulator's environment."""
     code = (
