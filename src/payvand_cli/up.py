@@ -1,11 +1,13 @@
 """`payvand up` and `payvand down`: the local stack from first process to last."""
 
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
@@ -26,41 +28,56 @@ ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 Port = Annotated[int, typer.Option(min=1024, max=65534, help="Port of the front door.")]
 
 
+@dataclass(frozen=True)
+class _What:
+    """What happens once it runs."""
+
+    seed: bool
+    demo: bool
+
+
 def up(
     *,
     port: Port = 8080,
     play: Annotated[bool, typer.Option("--demo/--no-demo", help="Play a payment day.")] = True,
+    fill: Annotated[bool, typer.Option("--seed/--no-seed", help="Seed it; needed to play.")] = True,
     detach: Annotated[bool, typer.Option("--detach", help="Return once it runs.")] = False,
 ) -> None:
     """Start the local stack, play a payment day, follow the logs until Ctrl-C."""
     site = paths.site(port)
+    what = _What(seed=fill, demo=fill and play)
     if detach:
-        raise typer.Exit(_detached(site, play=play))
+        raise typer.Exit(_detached(site, what))
     _hear_endings()
     try:
         _clear(site)
-        raise typer.Exit(_run(site, play=play))
+        code = _run(site, what)
     except KeyboardInterrupt:
-        line("stopped: no process, no port and no state is left")
+        code = 0
     except (EmulatorFailed, StepFailed, DeployFailed) as failure:
         problem(str(failure))
         raise typer.Exit(FAILED) from None
+    line("stopped: no process, no port and no state is left")
+    raise typer.Exit(code)
 
 
-def _run(site: Site, *, play: bool) -> int:
+def _run(site: Site, what: _What) -> int:
     started = time.monotonic()
     try:
         with bring_up(site, report=step, pids={"up": os.getpid()}) as running:
-            with step("seeding", "merchant, keys and channels seeded"):
-                local = describe(running) | seed.seed(running.stack, site.url)
+            local = describe(running)
+            if what.seed:
+                with step("seeding", "merchant, keys and channels seeded"):
+                    local |= seed.seed(running.stack, site.url)
             handle.write(local, site.handle)
             line(f"\n[bold]Payvand runs[/] [dim]after {time.monotonic() - started:.1f} s[/]")
             _addresses(site, local)
-            code = demo.play(local) if play else 0
-            (site.folder / "ready").touch()
+            code = demo.play(local) if what.demo else 0
+            (site.folder / "ready").write_text(str(code))
             line("\n[dim]following the logs; Ctrl-C stops everything[/]")
             running.follower.listeners.append(logs.print_lines)
-            _wait(running)
+            with contextlib.suppress(KeyboardInterrupt):
+                _wait(running)
             return code
     finally:
         _wipe(site)
@@ -128,7 +145,7 @@ def down() -> None:
     line("stopped" if running else "nothing was running")
 
 
-def _detached(site: Site, *, play: bool) -> int:
+def _detached(site: Site, what: _What) -> int:
     """Run `up` in a session of its own and show its output until it is ready."""
     site.folder.mkdir(parents=True, exist_ok=True)
     ready = site.folder / "ready"
@@ -138,7 +155,8 @@ def _detached(site: Site, *, play: bool) -> int:
         child = subprocess.Popen(
             [
                 *(sys.executable, sys.argv[0], "up"),
-                *("--port", str(site.port), "--demo" if play else "--no-demo"),
+                *("--port", str(site.port)),
+                *("--demo" if what.demo else "--no-demo", "--seed" if what.seed else "--no-seed"),
             ],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -155,7 +173,7 @@ def _detached(site: Site, *, play: bool) -> int:
                 return over or FAILED
             if is_ready:
                 line(f"it runs as pid {child.pid}; its log is {output}; stop it with: make down")
-                return 0
+                return int(ready.read_text() or 0)
             time.sleep(0.1)
     problem(f"not ready after {DETACH_S:.0f} s; see {output}")
     child.terminate()

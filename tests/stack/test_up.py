@@ -58,7 +58,7 @@ class Checkout:
 
     def up(self) -> dict[str, Any]:
         """Start in the background; the handle."""
-        done = self.run("up", "--no-demo", "--detach", "--port", str(self.port))
+        done = self.run("up", "--no-seed", "--detach", "--port", str(self.port))
         assert done.returncode == 0, done.stdout + done.stderr
         return self.handle()
 
@@ -142,7 +142,7 @@ def test_ctrl_c_is_heard_where_a_script_had_it_ignored(checkout: Checkout) -> No
     child = subprocess.Popen(
         [
             *("sh", "-c", 'trap "" INT; exec "$@"', "sh", *PAYVAND),
-            *("up", "--no-demo", "--port", str(checkout.port)),
+            *("up", "--no-seed", "--port", str(checkout.port)),
         ],
         env=checkout.env,
         stdout=subprocess.PIPE,
@@ -161,7 +161,7 @@ def test_ctrl_c_is_heard_where_a_script_had_it_ignored(checkout: Checkout) -> No
 
 def test_a_stranger_on_the_port_is_named_and_left_alone(checkout: Checkout) -> None:
     with socket.create_server(("127.0.0.1", checkout.port)) as stranger:
-        refused = checkout.run("up", "--no-demo", "--port", str(checkout.port))
+        refused = checkout.run("up", "--no-seed", "--port", str(checkout.port))
         assert refused.returncode == 2
         assert f"port {checkout.port} is held by" in refused.stderr
         assert "make up PORT=" in refused.stderr
