@@ -50,7 +50,7 @@ def wake(delivery: Delivery) -> None:
     if payment.is_finished:
         log.note(answer=payment.status.value)
         return
-    resolution = resolve(live, payment)
+    resolution = resolve(live, payment, payer_is_back=False)
     payment = resolution.payment
     log.note(answer=payment.status.value)
     if payment.status is Status.EXECUTED:

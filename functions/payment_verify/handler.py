@@ -27,7 +27,7 @@ def verify(delivery: Delivery) -> None:
     payment = read(live, id)
     if not payment.is_open:
         return
-    resolution = resolve(live, payment)
+    resolution = resolve(live, payment, payer_is_back=True)
     log.note(verdict=resolution.payment.status.value)
     if resolution.payment.status is Status.EXECUTED:
         log.metric("PaymentsExecuted")

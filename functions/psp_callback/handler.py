@@ -33,7 +33,7 @@ def come_back(request: Request) -> Response:
     if not payment.is_open:
         return send_back(payment)
     hint = channel_of(live, payment, name).read_return(_inbound(request))
-    resolution = resolve(live, payment)
+    resolution = resolve(live, payment, payer_is_back=True)
     payment = resolution.payment
     if payment.is_open and resolution.unknown:
         live.queues.send(live.env["VERIFY_QUEUE"], {"payment": payment.id.text}, VERIFY_AGAIN_S)
@@ -79,7 +79,9 @@ def give_notice(request: Request) -> Response:
     was_open = payment.is_open
     payment, answer = take(live, channel, payment, index, notice.answer)
     if answer is not None and payment.is_open and len(payment.attempts) == 1:
-        payment = end(live, payment, [answer])  # with rivals, the timer asks them all first
+        payment = end(
+            live, payment, [answer], payer_is_back=True
+        )  # with rivals, the timer asks them all first
     if was_open and payment.status is Status.EXECUTED:
         log.metric("PaymentsExecuted")
     reply = channel.notice_reply()

@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from payvand.ids import event_id
 from payvand.payment import Payment, Refund, RefundState, Status
@@ -28,40 +28,60 @@ class PaymentData(_Strict):
     """Which payment, and how it stands. Amounts in minor units."""
 
     payment_id: str
+    """The payment; ask for it to know more."""
     reference: str
+    """Your own name for the payment."""
     status: str
+    """Where the payment stands."""
     amount: int
+    """What the payer pays, in minor units."""
     currency: str
+    """ISO 4217 code of the currency."""
     refunded_amount: int
+    """What the payer has certainly been given back, in minor units."""
 
 
 class RefundData(PaymentData):
     """Which refund of which payment."""
 
     refund_id: str
+    """The refund."""
     refund_amount: int
+    """How much this refund gives back, in minor units."""
     refund_status: Literal["done", "failed"]
+    """What the channel decided."""
 
 
 class PayoutData(_Strict):
     """Which payout, and how it stands. Amount in minor units."""
 
     payout_id: str
+    """The payout."""
     status: Literal["new", "sent", "executed", "returned"]
+    """Where the payout stands."""
     amount: int
+    """What is paid out, in minor units."""
     currency: str
-    through: str = Field(description="The last settlement day it pays, a date.")
+    """ISO 4217 code of the currency."""
+    through: str
+    """The last settlement day it pays."""
 
 
 class Event(_Strict):
     """What every event looks like, on the bus and in a webhook's body."""
 
     id: str
+    """Event id, `evt_…`; the same however often it is told. Ids sort by time."""
     type: str
-    timestamp: str = Field(description="When it happened, RFC 3339 UTC.")
+    """What happened; the version is part of the name."""
+    timestamp: str
+    """When it happened, RFC 3339 UTC."""
     merchant_id: str
+    """Whose event it is."""
     mode: Literal["test", "live"]
+    """Which books it is in."""
     data: PaymentData | RefundData | PayoutData
+    """What it is about."""
 
 
 class PaymentAccepted(Event):

@@ -65,8 +65,11 @@ def attempt_of(payment: Payment, index: int) -> Attempt:
     )
 
 
-def resolve(live: "Wiring", payment: Payment) -> Resolution:
-    """Ask about every attempt that is not the winner, and write what is certain."""
+def resolve(live: "Wiring", payment: Payment, *, payer_is_back: bool) -> Resolution:
+    """Ask about every attempt that is not the winner, and write what is certain.
+
+    While the payer may still be on the way, a dead attempt leaves the payment open for another one.
+    """
     answers: list[Answer | None] = []
     for index in range(len(payment.attempts)):
         if payment.execution is not None and payment.execution.attempt == index:
@@ -77,7 +80,8 @@ def resolve(live: "Wiring", payment: Payment) -> Resolution:
             live, channel, payment, index, channel.ask(attempt_of(payment, index))
         )
         answers.append(answer)
-    return Resolution(end(live, payment, answers), tuple(answers))
+    payment = end(live, payment, answers, payer_is_back=payer_is_back)
+    return Resolution(payment, tuple(answers))
 
 
 def take(
@@ -151,14 +155,17 @@ def _give_back(channel: Channel, payment: Payment, index: int, taken: Answer) ->
     return Answer(Verdict.UNKNOWN, code=answer.code)
 
 
-def end(live: "Wiring", payment: Payment, answers: Sequence[Answer | None]) -> Payment:
+def end(
+    live: "Wiring", payment: Payment, answers: Sequence[Answer | None], *, payer_is_back: bool
+) -> Payment:
     """Fail a payment whose every attempt is explicitly dead; close the file of a finished one."""
     given = [a for a in answers if a is not None]
     dead = all(a.verdict in {Verdict.DEAD, Verdict.REVERSED} for a in given)
     if payment.is_open:
         now = live.clock.now(payment.id.book.mode)
         late = now.ms >= payment.expires_at_ms
-        if not dead or not (given or late):
+        given_back = any(a.verdict is Verdict.REVERSED for a in given)
+        if not dead or not (late or given_back or (given and payer_is_back)):
             return payment
         payment = _fail(live, payment, given, now.ms, late=late)
     if dead and not payment.is_open and not payment.is_finished:
