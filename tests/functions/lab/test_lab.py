@@ -11,6 +11,7 @@ import boto3
 import pytest
 
 from functions.lab import handler, wiring
+from functions.lab.clock import OFFSET_MAX_S
 from functions.lab.endings import ENDINGS
 from functions.lab.world import World
 from tests.channels.lab_world import BASE, TABLE, Lab
@@ -243,3 +244,9 @@ def test_the_lab_s_page_in_the_docs_has_the_same_magic_amounts() -> None:
     for ending in ENDINGS:
         row = f"| {ending.digits:03d} | {ending.zarinpal or '–'} | {ending.noticebank or '–'} |"
         assert row in page
+
+
+def test_the_clock_has_an_end_that_many_steps_cannot_pass(lab: Lab) -> None:
+    assert lab.world.clock.advance_s(OFFSET_MAX_S - 10)
+    assert not lab.world.clock.advance_s(11)
+    assert lab.world.clock.advance_s(10)
