@@ -5,6 +5,7 @@ A failure is good news: the hole is closed in this version, and the place named 
 
 import io
 import json
+import subprocess
 import time
 import zipfile
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
+from payvand_cli import paths
 from payvand_cli.stack import Stack
 
 TRUST = {
@@ -342,8 +344,41 @@ def test_what_it_does_enforce_is_what_roles_may_do(bare_emulator: Stack) -> None
     assert "AccessDenied" in reply["Payload"].read().decode()
 
 
+def test_batches_have_actions_of_their_own() -> None:
+    """`guard.emulator_only`; AWS asks for sqs:SendMessage. Without the guard, to see the hole."""
+    code = (
+        "from ministack.core.iam_actions import extract_iam_action as e\n"
+        "print(e('sqs', 'POST', '/', {'x-amz-target': 'AmazonSQS.SendMessageBatch'}, b'', {}))"
+    )
+    plain = subprocess.run(
+        [paths.EMULATOR_PYTHON, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert plain.stdout == "sqs:SendMessageBatch\n"
+
+
+def test_who_may_send_may_send_batches(bare_emulator: Stack) -> None:
+    """The same with the guard: as on AWS, both ways."""
+    queue = bare_emulator.sqs.create_queue(QueueName="batches")["QueueUrl"]
+    code = (
+        "import boto3\ndef handler(event, context):\n"
+        f"    at = dict(QueueUrl={queue!r}, Entries=[dict(Id='1', MessageBody='x')])\n"
+        "    return len(boto3.client('sqs').send_message_batch(**at)['Successful'])"
+    )
+    function(bare_emulator, "batches", code)
+    allowed = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}
+    reply = bare_emulator.functions.invoke(FunctionName="batches")["Payload"].read()
+    assert b"AccessDenied" in reply
+    bare_emulator.iam.put_role_policy(
+        RoleName="batches",
+        PolicyName="send",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allowed]}),
+    )
+    reply = bare_emulator.functions.invoke(FunctionName="batches")["Payload"].read()
+    assert reply == b"1"
+
+
 def test_workers_share_one_unpacked_layer(bare_emulator: Stack) -> None:
-    """`guard.unpack_once`; the emulator unpacks it for each worker."""
+    """`guard.emulator_only`; the emulator unpacks it for each worker."""
     zipped = io.BytesIO()
     with zipfile.ZipFile(zipped, "w") as archive:
         archive.writestr("python/heavy.py", f"SIZE = {1_100_000}\n#" + "x" * 1_100_000)
