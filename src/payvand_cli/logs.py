@@ -22,7 +22,7 @@ PLATFORM = ("START RequestId", "END RequestId", "REPORT RequestId", "INIT_START"
 POLL_S = 1.0
 LATE_MS = 5_000
 FIRST = ("level", "event", "message", "msg")
-DULL = {"level", "_aws", "timestamp", "time", "logger", "service", "function_name", *FIRST}
+DULL = {"_aws", "function", "request", "timestamp", *FIRST}
 COLOURS = {"ERROR": "red", "CRITICAL": "red", "WARNING": "yellow", "INFO": "green"}
 
 
