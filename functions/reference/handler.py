@@ -7,11 +7,17 @@ Fails: nothing to fail: both files are part of the package (tools/contracts.py m
 
 import base64
 import hashlib
+import html
+import json
 import re
 from functools import cache
 from pathlib import Path
+from typing import Final
 
 from payvand.edge.api import Request, Response, Route, serve
+
+EXAMPLE: Final = "https://api.example.com"
+"""What both files call the server; each deployment puts its own address there."""
 
 
 @cache
@@ -21,7 +27,7 @@ def _file(name: str) -> str:
 
 def get_openapi(request: Request) -> Response:
     """The OpenAPI 3.1 document, naming this deployment as its server."""
-    text = _file("openapi.json").replace("https://api.example.com", request.base_url)
+    text = _file("openapi.json").replace(EXAMPLE, json.dumps(request.base_url)[1:-1])
     return Response(
         200, text, {"Content-Type": "application/json", "Cache-Control": "public, max-age=300"}
     )
@@ -29,8 +35,8 @@ def get_openapi(request: Request) -> Response:
 
 def get_docs(request: Request) -> Response:
     """The reference as a page, without a script."""
-    html = _file("docs.html").replace("https://api.example.com", request.base_url)
-    style = re.search(r"<style>(.*?)</style>", html, re.DOTALL)
+    page = _file("docs.html").replace(EXAMPLE, html.escape(request.base_url))
+    style = re.search(r"<style>(.*?)</style>", page, re.DOTALL)
     digest = base64.b64encode(
         hashlib.sha256((style[1] if style else "").encode()).digest()
     ).decode()
@@ -42,7 +48,7 @@ def get_docs(request: Request) -> Response:
         "Content-Security-Policy": policy,
         "Referrer-Policy": "no-referrer",
     }
-    return Response(200, html, headers)
+    return Response(200, page, headers)
 
 
 ROUTES = (

@@ -28,6 +28,8 @@ from payvand.store.payments import created_at_ms
 
 _FORBIDDEN_CATEGORIES: Final = frozenset({"Cc", "Cs", "Co", "Zl", "Zp"})
 _BIDI_CONTROLS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+"""What a page's form-action can name; the page of a payment must be able to send its payer on."""
 _DIGITS: Final = {
     **{ord("۰") + n: str(n) for n in range(10)},
     **{ord("٠") + n: str(n) for n in range(10)},
@@ -43,8 +45,10 @@ def _text(value: str) -> str:
 def _web_address(value: str) -> str:
     parts = urlsplit(value)
     _ = parts.port  # raises for a port that is none
-    if parts.scheme not in {"https", "http"} or not parts.hostname or parts.username is not None:
-        raise ValueError("must be an absolute http(s) address without a user name")
+    if parts.scheme not in {"https", "http"} or not _HOST.fullmatch(parts.hostname or ""):
+        raise ValueError("must be an absolute http(s) address")
+    if "@" in parts.netloc:
+        raise ValueError("must not hold a user name")
     if not value.isascii() or any(c in value for c in " \"'<>\\^`{|}") or not value.isprintable():
         raise ValueError("must be percent-encoded ASCII")
     return value
@@ -76,8 +80,14 @@ def _day(value: Any) -> Any:
 
 
 Text = Annotated[str, AfterValidator(_text)]
-WebAddress = Annotated[str, Field(min_length=8, max_length=2000), AfterValidator(_web_address)]
-Digits = Annotated[str, BeforeValidator(_ascii_digits)]
+WebAddress = Annotated[
+    str,
+    Field(min_length=8, max_length=2000, json_schema_extra={"format": "uri"}),
+    AfterValidator(_web_address),
+]
+Mobile = Annotated[str, BeforeValidator(_ascii_digits), AfterValidator(_mobile)]
+NationalCode = Annotated[str, Field(pattern=r"^[0-9]{10}$"), BeforeValidator(_ascii_digits)]
+CardNumber = Annotated[str, Field(pattern=r"^[0-9]{16}$"), BeforeValidator(_ascii_digits)]
 ChannelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,31}$")]
 Amount = Annotated[StrictInt, Field(ge=1, le=AMOUNT_MAX)]
 Day = Annotated[dt.date, BeforeValidator(_day), Field(ge=EPOCH, le=dt.date(2063, 12, 31))]
@@ -91,7 +101,7 @@ class _Body(BaseModel):
 class Payer(_Body):
     """What the merchant knows of the payer: for the channel, stored encrypted, never logged."""
 
-    mobile: Annotated[Digits, AfterValidator(_mobile)] | None = None
+    mobile: Mobile | None = None
     """Mobile number, `09…` or international with `+`. Persian and Arabic digits are understood."""
     email: (
         Annotated[
@@ -102,7 +112,7 @@ class Payer(_Body):
     """E-mail address."""
     name: Annotated[Text, Field(min_length=1, max_length=100)] | None = None
     """Name, in any alphabet."""
-    national_code: Annotated[Digits, Field(pattern=r"^[0-9]{10}$")] | None = None
+    national_code: NationalCode | None = None
     """Iranian national code, 10 digits. Persian and Arabic digits are understood."""
 
 
@@ -125,9 +135,7 @@ class CreatePayment(_Body):
     """Channels to try, in this order, when `channel` does not answer. Needs `channel`."""
     payer: Payer | None = None
     """What you know of the payer."""
-    allowed_cards: Annotated[
-        tuple[Annotated[Digits, Field(pattern=r"^[0-9]{16}$")], ...], Field(max_length=10)
-    ] = ()
+    allowed_cards: Annotated[tuple[CardNumber, ...], Field(max_length=10)] = ()
     """Card numbers that may pay, 16 digits each; any card when empty."""
     locale: Literal["fa", "en"] | None = None
     """Language of the hosted page; yours when absent."""
