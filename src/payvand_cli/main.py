@@ -2,6 +2,7 @@
 
 import typer
 
+from payvand_cli.demo import demo
 from payvand_cli.fire import fire
 from payvand_cli.handle import NothingRuns
 from payvand_cli.logs import logs
@@ -9,7 +10,7 @@ from payvand_cli.redrive import redrive
 from payvand_cli.show import problem
 from payvand_cli.up import down, up
 
-VERBS = (up, down, logs, fire, redrive)
+VERBS = (up, down, demo, logs, fire, redrive)
 
 app = typer.Typer(
     help="Payvand on this machine: a whole payment facilitator, without an AWS account.",

@@ -1,0 +1,80 @@
+"""The product's own stores on a deployed stack, local or in an AWS account, read from outside."""
+
+import os
+from functools import cached_property
+from typing import Any, override
+
+import boto3
+from botocore.config import Config
+
+from payvand.store.clock import Clock
+from payvand.store.merchants import Merchants
+from payvand.store.payments import Payments
+from payvand.store.settlements import Settlements
+from payvand.store.table import Table
+from payvand.store.webhooks import WebhookStore
+from payvand_cli.handle import opened
+from payvand_cli.stack import Stack
+
+
+class CloudStack(Stack):
+    """A stack in an AWS account, through whatever credentials and region this shell has."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__("", name)
+        self._session = boto3.Session(region_name=os.environ.get("AWS_REGION"))
+
+    @override
+    def client(self, service: Any) -> Any:
+        config = Config(connect_timeout=5, read_timeout=60, retries={"total_max_attempts": 4})
+        return self._session.client(service, config=config)
+
+
+def find_stack(name: str) -> Stack:
+    """The named stack of an AWS account, or the local one when no name is given."""
+    return CloudStack(name) if name else opened().stack
+
+
+class Doors:
+    """Stores, as the functions have them."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+
+    def table(self, logical: str) -> Table:
+        """A table by its logical id."""
+        return Table(self.stack.dynamodb, self.stack.outputs[logical])
+
+    @cached_property
+    def payments(self) -> Payments:
+        """Payments, postings, references."""
+        return Payments(
+            self.table("PaymentsTable"),
+            self.table("ReferencesTable"),
+            self.table("SettlementTable"),
+        )
+
+    @cached_property
+    def settlements(self) -> Settlements:
+        """Heads, seals, lines, bank files."""
+        return Settlements(
+            self.table("SettlementTable"),
+            self.payments,
+            self.stack.s3,
+            self.stack.outputs["FilesBucket"],
+        )
+
+    @cached_property
+    def merchants(self) -> Merchants:
+        """Merchants and keys."""
+        return Merchants(self.table("MerchantsTable"), self.table("KeysTable"))
+
+    @cached_property
+    def webhooks(self) -> WebhookStore:
+        """Endpoints and deliveries."""
+        return WebhookStore(self.table("WebhooksTable"))
+
+    @cached_property
+    def clock(self) -> Clock:
+        """What time it is for a book."""
+        return Clock(self.table("LabTable"))
