@@ -7,6 +7,7 @@ and only the values an expression uses are sent, so that a guard can be taken ou
 
 import re
 import time
+from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -66,8 +67,8 @@ def from_wire(value: Mapping[str, Any]) -> Any:
             return int(inner)
         case "NULL":
             return None
-        case "B":
-            return bytes(inner)
+        case "B":  # a stream's event is JSON and says bytes in base64
+            return b64decode(inner) if isinstance(inner, str) else bytes(inner)
         case "M":
             return {name: from_wire(part) for name, part in inner.items()}
         case "L":
