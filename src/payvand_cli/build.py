@@ -155,5 +155,6 @@ def deploy(sam: Sam, stack: Stack, values: Mapping[str, str]) -> None:
         *("--s3-bucket", packaged.BUCKET, "--region", REGION),
         *("--capabilities", *packaged.CAPABILITIES),
         *("--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"),
-        *("--parameter-overrides", *(f"{name}={value}" for name, value in values.items())),
+        *(("--parameter-overrides",) if values else ()),
+        *(f"{name}={value}" for name, value in values.items()),
     )

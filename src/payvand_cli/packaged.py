@@ -26,6 +26,7 @@ CAPABILITIES: tuple["CapabilityType", ...] = (
     "CAPABILITY_NAMED_IAM",
     "CAPABILITY_AUTO_EXPAND",
 )
+KEPT_MAX = 4
 POLL_S = 0.05
 KEPT = paths.LOCAL / "packaged"
 SOURCES = (
@@ -59,16 +60,17 @@ def _files(root: Path) -> list[Path]:
 
 
 def keep(stack: Stack, key: str) -> None:
-    """Keep the deployed stack's artifacts and template; older ones go."""
+    """Keep the deployed stack's artifacts and template; the oldest go."""
     KEPT.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(dir=KEPT, prefix="."))
     for item in stack.s3.list_objects_v2(Bucket=BUCKET).get("Contents", []):
         target = draft / item["Key"]
         target.write_bytes(stack.s3.get_object(Bucket=BUCKET, Key=item["Key"])["Body"].read())
-    for older in KEPT.iterdir():
-        if older != draft:
-            shutil.rmtree(older, ignore_errors=True)
+    shutil.rmtree(KEPT / key, ignore_errors=True)
     draft.rename(KEPT / key)
+    newest_first = sorted(KEPT.iterdir(), key=lambda kept: kept.stat().st_mtime, reverse=True)
+    for older in newest_first[KEPT_MAX:]:
+        shutil.rmtree(older, ignore_errors=True)
 
 
 def kept(key: str) -> Path | None:

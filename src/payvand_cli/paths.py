@@ -7,7 +7,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = ROOT / ".local"
-TEMPLATE = ROOT / "template.yaml"
+# PAYVAND_TEMPLATE lets tests of the command itself deploy something small.
+TEMPLATE = Path(os.environ.get("PAYVAND_TEMPLATE") or ROOT / "template.yaml").resolve()
 
 UV = LOCAL / "uv" / "bin" / "uv"
 SAM = LOCAL / "sam" / "bin" / "sam"

@@ -20,6 +20,7 @@ from tests.support.local_stack import free_site
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("up")]
 
+TINY = str(Path(__file__).with_name("tiny.yaml"))
 PAYVAND = (str(paths.DEV_BIN / "python"), str(paths.DEV_BIN / "payvand"))
 UP_S = 120
 END_S = 15
@@ -42,8 +43,8 @@ class Checkout:
 
     @property
     def env(self) -> dict[str, str]:
-        """Where this home is."""
-        return {**os.environ, "PAYVAND_HOME": str(self.home)}
+        """Where this home is, and what to deploy."""
+        return {**os.environ, "PAYVAND_HOME": str(self.home), "PAYVAND_TEMPLATE": TINY}
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a verb to its end."""
@@ -69,7 +70,7 @@ class Checkout:
 
     def answers(self) -> bool:
         """Whether the API is there."""
-        return httpx.get(f"http://127.0.0.1:{self.port}/").status_code < 500
+        return httpx.get(f"http://127.0.0.1:{self.port}/").text == "here"
 
     def nothing_is_left(self) -> bool:
         """No process, no port, no state that promises a stack."""
