@@ -1,8 +1,8 @@
 """Every permission of every function, and what proves that it is needed.
 
-    .venv/bin/python tools/iam_mutations.py              the list
-    .venv/bin/python tools/iam_mutations.py --prove      take each out of the deployed role, once
-    .venv/bin/python tools/iam_mutations.py --prove Settle
+    .venv/bin/python -m tools.iam_mutations              the list
+    .venv/bin/python -m tools.iam_mutations --prove      take each out of the deployed role, once
+    .venv/bin/python -m tools.iam_mutations --prove Settle
 
 `make test` proves them all; this shows them, or proves those of one function while it is written.
 """
@@ -10,9 +10,6 @@
 import argparse
 import sys
 from collections import Counter
-from pathlib import Path
-
-sys.path[:0] = [str(Path(__file__).parents[1])]
 
 import pytest
 
