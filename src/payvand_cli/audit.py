@@ -1,9 +1,9 @@
-"""The books after a day, checked from outside: API, seals, lines objects, bank, inbox, dead letters."""
+"""The books after a day, checked from outside: API, seals and lines, bank, inbox, dead letters."""
 
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +60,9 @@ def audit(day: "Day") -> list[Check]:
         ),
         Check(f"{len(seals)} seals follow each other and own their lines", _chain(seals, lines)),
         Check("what the bank executed = what was paid out", _bank(day, seals)),
-        Check(f"{len(received)} webhooks, all events told, all signatures hold", _told(day, received)),
+        Check(
+            f"{len(received)} webhooks, all events told, all signatures hold", _told(day, received)
+        ),
         Check("no dead letters", _dead(day)),
     ]
 
@@ -98,8 +100,12 @@ def _as_expected(day: "Day") -> list[str]:
         if one.seen.get("fee_amount") != fee:
             wrong.append(f"{name} cost {one.seen.get('fee_amount')}, not {fee}")
         if one.plan.refund and one.refund.get("status") != one.plan.refund.expected:
-            wrong.append(f"{name}: refund {one.refund.get('status')}, not {one.plan.refund.expected}")
-        back = one.plan.refund.amount if one.plan.refund and one.plan.refund.expected == "done" else 0
+            wrong.append(
+                f"{name}: refund {one.refund.get('status')}, not {one.plan.refund.expected}"
+            )
+        back = (
+            one.plan.refund.amount if one.plan.refund and one.plan.refund.expected == "done" else 0
+        )
         if one.seen.get("refunded_amount") != back:
             wrong.append(f"{name} gave back {one.seen.get('refunded_amount')}, not {back}")
     return wrong
@@ -126,9 +132,7 @@ def _balance(entries: list[dict[str, Any]], balance: dict[str, Any]) -> list[str
 
 
 def _one_seal(booked: Sequence["Played"], contents: list[Lines]) -> list[str]:
-    times = Counter(
-        line.id.removeprefix("x:") for content in contents for line in content.lines
-    )
+    times = Counter(line.id.removeprefix("x:") for content in contents for line in content.lines)
     return [f"{one.id} is in {times[one.id]} seals" for one in booked if times[one.id] != 1]
 
 

@@ -1,8 +1,8 @@
-"""`payvand demo`: a payment day on the local stack, played over HTTP as merchant and payer, then audited.
+"""`payvand demo`: a payment day on the local stack, played over HTTP as merchant and payer.
 
-Twenty payments with every way a payment can go, two refunds, two settlements, two payouts. The day
-is the lab's: its clock is moved to the afternoon of a business day, past the cut-off, and on. It
-may be played again on the same stack; each time it takes the next business days.
+Twenty payments with every way a payment can go, two refunds, two settlements, two payouts, and an
+audit. The day is the lab's: its clock is moved to the afternoon of a business day, past the
+cut-off, and on. It may be played again on the same stack; it then takes the next business days.
 """
 
 import datetime as dt
@@ -40,7 +40,8 @@ BANK_ANSWERS: Final = dt.timedelta(hours=1)
 CREATE_TRIES: Final = 4
 PATIENCE_S: Final = 60.0
 LOOK_S: Final = 0.15
-PIPE_WIDTH: Final = 118
+PIPE_WIDTH: Final = 140
+ROOMY_WIDTH: Final = 120
 SHOP_PAGE: Final = "https://shop.example/thanks"
 PAYER: Final = {
     "mobile": "+989121234567",
@@ -105,7 +106,14 @@ DAY: Final = (
     Plan("refused at the bank", 250_000, "refused", "zarinpal", presses="refuse"),
     Plan("given up on the page", 250_000, "refused", presses="cancel"),
     Plan("nobody came", 250_000, "expired", presses="", expires_in_s=600),
-    Plan("bank page left open, never decided", 250_000, "expired", "zarinpal", presses="", expires_in_s=900),  # fmt: skip
+    Plan(
+        "bank page left open, undecided",
+        250_000,
+        "expired",
+        "zarinpal",
+        presses="",
+        expires_in_s=900,
+    ),
     Plan("paid, then the window was closed", 510_107, "executed", "zarinpal"),
     Plan("verify took effect and answered 502", 640_101, "executed", "zarinpal"),
     Plan("payer came back twice", 720_108, "executed", "zarinpal"),
@@ -123,7 +131,9 @@ DAY: Final = (
     ),
     Plan("same reference sent twice", 1_240_000, "executed", "zarinpal", sent_twice=True),
 )
-AT_THE_CUT_OFF: Final = Plan("paid before the cut-off, known after it", 1_330_107, "executed", "zarinpal")  # fmt: skip
+AT_THE_CUT_OFF: Final = Plan(
+    "paid before the cut-off, known after it", 1_330_107, "executed", "zarinpal"
+)
 
 
 @dataclass
@@ -235,8 +245,8 @@ class Day:
         for _ in range(CREATE_TRIES):
             answer = self.shop.ask("POST", "/payments", body)
             if answer.status_code != 503:
-                break
-        return good(answer)
+                return good(answer)
+        raise Surprise(f"the channel did not answer {CREATE_TRIES} times")
 
     def look(self) -> dict[str, dict[str, Any]]:
         """Every payment of the day, as the merchant sees it."""
@@ -308,9 +318,7 @@ def _course(day: Day) -> None:
         day.play(DAY)
     with step("sixteen minutes later", "sixteen minutes later: what was left open is resolved"):
         day.move(day.now() + SESSIONS_DIE)
-        until(
-            "every payment final", lambda: day.settled(but="channel reports another amount")
-        )
+        until("every payment final", lambda: day.settled(but="channel reports another amount"))
         day.refund()
     with step("the cut-off", f"cut-off of {day.day}: sealed, one payment left to the next day"):
         day.move(end - LAST_MINUTES)
@@ -371,37 +379,42 @@ def play(local: dict[str, Any]) -> int:
 
 
 def _show(played: Sequence[Played]) -> None:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("", "tried", "channel", "rial", "expected", "seen", "fee"):
-        number = name in {"", "rial", "fee"}
-        table.add_column(name, justify="right" if number else "left", no_wrap=name != "tried")
-    for number, one in enumerate(played, 1):
-        status = one.seen.get("status", "?")
-        fee = one.seen.get("fee_amount")
-        colour = "green" if status == one.plan.expected and not one.trouble else "red"
-        table.add_row(
-            str(number),
-            one.plan.tried,
-            one.plan.way,
-            f"{one.plan.amount:,}",
-            one.plan.expected,
-            f"[{colour}]{status}[/]",
-            "" if fee is None else f"{fee:,}",
-        )
-        if one.plan.refund:
-            seen = one.refund.get("status", "?")
-            colour = "green" if seen == one.plan.refund.expected else "red"
-            table.add_row(
-                "",
-                "  └ refund",
-                "",
-                f"-{one.plan.refund.amount:,}",
-                one.plan.refund.expected,
-                f"[{colour}]{seen}[/]",
-                "",
-            )
-    # A pipe has no width of its own; a file is read in something wider than 80 columns.
+    # A pipe has no width of its own; what reads it is wider than 80 columns.
     wide = console if console.is_terminal else Console(width=PIPE_WIDTH, highlight=False)
+    roomy = wide.width >= ROOMY_WIDTH
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("", "tried", "channel", *(("rial",) if roomy else ()), "expected", "seen", "fee"):
+        table.add_column(
+            name,
+            justify="right" if name in {"", "rial", "fee"} else "left",
+            no_wrap=name not in {"tried", "channel"},
+        )
+    for number, one in enumerate(played, 1):
+        fee = one.seen.get("fee_amount")
+        rows = [
+            (
+                (str(number), one.plan.tried, one.plan.way),
+                one.plan.amount,
+                one.plan.expected,
+                one.seen.get("status", "?"),
+                "" if fee is None else f"{fee:,}",
+            )
+        ]
+        if one.plan.refund:
+            state = one.refund.get("status", "?")
+            back = -one.plan.refund.amount
+            rows.append((("", "  └ refund", ""), back, one.plan.refund.expected, state, ""))
+        for begin, amount, expected, seen, cost in rows:
+            right = seen == expected and not one.trouble
+            said = seen if roomy or not right else "✓"
+            colour = "green" if right else "red"
+            table.add_row(
+                *begin,
+                *((f"{amount:,}",) if roomy else ()),
+                expected,
+                f"[{colour}]{said}[/]",
+                cost,
+            )
     wide.print(table)
 
 

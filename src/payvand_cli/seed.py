@@ -1,4 +1,4 @@
-"""What a fresh stack starts with: one test merchant, its key, its channels and its webhook inbox."""
+"""What a fresh stack starts with: a test merchant, its key, its channels, its webhook inbox."""
 
 import datetime as dt
 import json
@@ -13,7 +13,6 @@ from payvand.ids import merchant_id
 from payvand.merchant import Contract, Merchant
 from payvand.store.merchants import ApiKey, Merchants
 from payvand.store.table import Table
-
 from payvand_cli.stack import Stack
 
 SINCE_DAYS: Final = 3

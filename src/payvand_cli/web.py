@@ -5,7 +5,7 @@ The payer reads pages and posts their forms like a person: no script, no look be
 
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from typing import Any, Final, override
+from typing import Any, Final, Self, override
 from urllib.parse import urljoin, urlsplit
 
 import httpx
@@ -86,7 +86,7 @@ class Browser:
         self._client = httpx.Client(timeout=TIMEOUT_S, headers={"Accept": "text/html"})
         self.page = Page("about:blank")
 
-    def __enter__(self) -> "Browser":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -137,7 +137,7 @@ class Shop:
             base_url=api_url, timeout=TIMEOUT_S, headers={"Authorization": f"Bearer {api_key}"}
         )
 
-    def __enter__(self) -> "Shop":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -176,7 +176,7 @@ class Lab:
             base_url=lab_url, timeout=TIMEOUT_S, headers={"Accept": "application/json"}
         )
 
-    def __enter__(self) -> "Lab":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
