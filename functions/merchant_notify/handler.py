@@ -28,7 +28,12 @@ def notify(message: Message) -> None:
     live, event = wiring(), message.message["detail"]
     only = message.message.get("endpoint")
     log.note(
-        event=event["type"], merchant=event["merchant_id"], mode=event["mode"], tries=message.tries
+        event=event["type"],
+        payment=event["data"].get("payment_id"),
+        payout=event["data"].get("payout_id"),
+        merchant=event["merchant_id"],
+        mode=event["mode"],
+        tries=message.tries,
     )
     waiting = False
     for endpoint in live.webhooks.endpoints(event["merchant_id"], event["mode"]):
