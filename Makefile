@@ -5,23 +5,26 @@ PORT   ?= 8080
 UV     := .local/uv/bin/uv
 BIN    := .venv/bin
 ENVS   := .venv/.stamp .local/emulator/.stamp .local/sam/.stamp
+LINT   := .local/lint/.stamp
 
 # Environments load faster with bytecode, whatever the caller's shell prefers.
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH VIRTUAL_ENV
 
-.PHONY: up down test lint envs browser lock
+.PHONY: up down test lint envs lint-env browser lock
 .DEFAULT_GOAL := up
 
 up: envs           ## Start the local stack, play a day, follow its logs (PORT=8080)
 	@exec $(BIN)/payvand up --port $(PORT)
 down:              ## Stop what `make up` started
 	@test ! -x $(BIN)/payvand || exec $(BIN)/payvand down
-test: envs browser ## Everything: lint, types, template, tests
+test: envs lint-env browser ## Everything: lint, types, template, tests
 	@exec $(BIN)/python tools/check.py
-lint: envs         ## Only the static half of `make test`
+lint: envs lint-env ## Only the static half of `make test`
 	@exec $(BIN)/python tools/check.py --static
 envs:              ## Create or refresh the environments
 	@$(MAKE) -s -j3 $(ENVS)
+lint-env: envs     # what judges the template; `make up` does without
+	@$(MAKE) -s $(LINT)
 browser:
 	@sh tools/browser.sh
 
@@ -42,5 +45,5 @@ browser:
 	@touch $@
 
 lock: .local/uv/.stamp ## Renew the pins of requirements/*.txt
-	@cd requirements && for f in uv emulator sam layer dev; do \
+	@cd requirements && for f in uv emulator sam lint layer dev; do \
 	  ../$(UV) pip compile -q --universal --python-version 3.13 --generate-hashes --no-header --upgrade $$f.in -o $$f.txt || exit 1; done

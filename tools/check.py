@@ -14,6 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 DEV = ROOT / ".venv" / "bin"
 SAM = ROOT / ".local" / "sam" / "bin"
+LINT = ROOT / ".local" / "lint" / "bin"
 LOGS = ROOT / ".local" / "check"
 AWS = {
     "AWS_ACCESS_KEY_ID": "test",
@@ -64,6 +65,7 @@ STATIC = [
     Check("import-linter", (str(DEV / "lint-imports"), "--no-cache")),
     Check("mypy", (str(DEV / "mypy"),)),
     Check("template", (str(SAM / "sam"), "validate", "--lint", "--region", "us-east-1")),
+    Check("checkov", (str(LINT / "checkov"), "--config-file", ".checkov.yaml")),
 ]
 
 

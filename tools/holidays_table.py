@@ -17,7 +17,9 @@ FOLDER = Path(__file__).parents[1] / "layers/shared/payvand/calendars"
 def table(country: str) -> dict[str, str]:
     """Date → the names of the public holidays on it; weekends are not holidays."""
     found = holidays.country_holidays(country, years=YEARS, language="en_US")
-    return {day.isoformat(): name for day, name in sorted(found.items()) if isinstance(day, dt.date)}
+    return {
+        day.isoformat(): name for day, name in sorted(found.items()) if isinstance(day, dt.date)
+    }
 
 
 if __name__ == "__main__":
