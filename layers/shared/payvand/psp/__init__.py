@@ -1,8 +1,9 @@
 """The channel protocol: how Payvand speaks to any bank or card channel.
 
 A channel is a **stateless translator**: no storage, no clock of its own, no retry. It turns our few
-questions into the outside party's wire format and its answers into the five verdicts below. Thirteen
-channels share this door, so it names what payments have in common and nothing one party alone has.
+questions into the outside party's wire format and its answers into the five verdicts below.
+Thirteen channels share this door, so it names what payments have in common and nothing one party
+alone has.
 
 Rules every channel keeps (tests/channels proves them for each):
 - Only an explicit word makes PAID, DEAD or REVERSED. Silence, a time-out, a 5xx, another shape or a
@@ -57,7 +58,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What we want taken. `token_hint` is unique per attempt and stable over retries of that attempt."""
+    """What we want taken."""
 
     payment_id: str
     attempt_key: str  # ours, unique per attempt, ≤ 32 characters of [0-9A-Za-z_-]
@@ -73,7 +74,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """Where the payer's browser goes: a link, or a form that must be POSTed (`fields` not None)."""
+    """Where the payer's browser goes: a link, or a form that must be POSTed (with `fields`)."""
 
     url: str
     fields: Mapping[str, str] | None = None
@@ -119,8 +120,9 @@ class Inbound:
 class Answer:
     """The party's word on an attempt.
 
-    `money` is what the party says it took (None when it did not say); the caller compares it with the
-    payment, whatever the channel compared already. `reference` is the party's own receipt (RRN, ref_id…).
+    `money` is what the party says it took (None when it did not say); the caller compares it with
+    the payment, whatever the channel compared already. `reference` is the party's own receipt
+    (RRN, ref_id…).
     """
 
     verdict: Verdict
@@ -206,7 +208,10 @@ class Channel(Protocol):
     """True when `token` was made for our payment, so that one reference cannot pay two payments."""
 
     def open(self, order: Order) -> Opened | Declined:
-        """Tell the party about the order. Raises Silence: nothing was handed to the payer, safe to repeat."""
+        """Tell the party about the order.
+
+        Raises Silence: nothing was handed to the payer, so it is safe to repeat.
+        """
 
     def redirect(self, token: str) -> Redirect:
         """Where the payer goes for an already opened token; makes no call."""
@@ -221,10 +226,16 @@ class Channel(Protocol):
         """What to answer when a notice is durable."""
 
     def ask(self, attempt: Attempt) -> Answer:
-        """Ask what became of an attempt, confirming it at the party where the party wants that. Never raises Silence."""
+        """Ask what became of an attempt, and confirm it where the party wants that.
+
+        Never raises Silence: that is UNKNOWN.
+        """
 
     def reverse(self, attempt: Attempt) -> Answer:
-        """Give a taken attempt back whole, inside `reverse_within_s`: REVERSED, DEAD (never taken), PAID (an explicit no), UNKNOWN."""
+        """Give a taken attempt back whole, inside `reverse_within_s`.
+
+        Answers REVERSED, DEAD (never taken), PAID (an explicit no) or UNKNOWN.
+        """
 
     def refund(
         self,
@@ -234,6 +245,8 @@ class Channel(Protocol):
         refund_key: str,
         first_try: bool,  # noqa: FBT001
     ) -> RefundAnswer:
-        """Give back `money` under `refund_key`. Same key again is the same refund: where the party has no
-        keys of its own and this is not the first try, the channel asks before it sends.
+        """Give back `money` under `refund_key`; the same key again is the same refund.
+
+        Where the party has no keys of its own and this is not the first try, the channel asks
+        before it sends.
         """
