@@ -33,13 +33,9 @@ def create(
     started_ms = live.clock.wall_ms()
     now = live.clock.now(caller.mode)
     channels = _wanted(body, caller)
-    id = _claim(live, body, caller, now, request.idempotency_key)
-    payment = live.payments.get(id)
-    stored = (
-        payment.payment
-        if payment is not None
-        else _store(live, request, body, caller, now, id, channels)
-    )
+    id, ours = _claim(live, body, caller, now, request.idempotency_key)
+    seen = None if ours else live.payments.get(id)
+    stored = seen.payment if seen else _store(live, request, body, caller, now, id, channels)
     if live.clock.wall_ms() - started_ms > ANSWER_WITHIN_S * 1000:
         raise Unavailable("too_late", "This took too long. Send it again.", retry_after_s=1)
     return stored, now
@@ -108,7 +104,7 @@ def _claim(
     id = claim.payment_id
     if id != candidate:
         arm(live, id, now)
-    return id
+    return id, id == candidate
 
 
 def arm(live: "Wiring", id: PaymentId, now: Moment) -> None:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from payvand.edge.wiring import Wiring
 
 BOOK_TRIES: Final = 6
-FIRST_TIMER_S: Final = 60
-"""Longer than the refund function lives: by then the booking is there or never will be."""
+FIRST_TIMER_S: Final = 120
+"""Longer than the refund function lives, and than a channel takes to list a refund just asked for."""
 
 
 def request_refund(live: "Wiring", payment: Payment, body: CreateRefund, key: str | None) -> Refund:

@@ -20,7 +20,7 @@ from payvand.ids import PaymentId
 from payvand.payment import RefundState
 from payvand.resolve import read
 
-STEPS_S: Final = (60, 120, 300, 900)
+STEPS_S: Final = (120, 120, 300, 900)
 """Book time between questions about a pending refund; the last one repeats until it is decided."""
 MISSING_MAX: Final = 4
 

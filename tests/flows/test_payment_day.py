@@ -20,7 +20,7 @@ def test_a_payment_is_taken_sealed_and_paid_out(
     channel: str,
     named: bool,  # noqa: FBT001
 ) -> None:
-    payment = create(world, key, **({"channel": channel} if named else {}))
+    payment = create(world, key, channel=channel if named else None)
     back = world.pay(payment, channel)
     assert back.headers["Location"].startswith("https://shop.example/done?x=1&payment_id=pay_")
     assert "status=executed" in back.headers["Location"]

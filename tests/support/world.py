@@ -1,9 +1,9 @@
-"""The deployed stack in one process, on a clock set by hand, where any call to the outside can fail.
+"""The deployed stack in one process, on a clock set by hand, where any call out can fail.
 
-Tables, routes, queues and their workers come from template.yaml; handlers, domain and stores are the
-product's own; AWS is moto, the outside parties are the lab. Each call that leaves a function (AWS or
-HTTP) passes `World.leaving`, which counts it and, when asked, breaks it: the process dies before or
-after the call, or the call's request or answer is lost. Queues redeliver as SQS does.
+Tables, routes, queues and their workers come from template.yaml; handlers, domain and stores are
+the product's own; AWS is moto, the outside parties are the lab. Each call that leaves a function
+(AWS or HTTP) passes `World.leaving`, which counts it and, when asked, breaks it: the process dies
+before or after the call, or its request or its answer is lost. Queues redeliver as SQS does.
 """
 
 import dataclasses
@@ -16,13 +16,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import format_datetime
 from enum import StrEnum
+from functools import cache
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 import boto3
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 from moto import mock_aws
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 
 from functions.lab import handler as lab_handler
@@ -74,7 +75,7 @@ class Fault(StrEnum):
 
 @dataclasses.dataclass
 class Call:
-    """One call that left a function, and the write units it cost."""
+    """One call that left a function, and the units it wrote (a refused write is billed, too)."""
 
     service: str
     operation: str
@@ -118,6 +119,36 @@ class _Context:
         self.function_name = name
 
 
+@cache
+def _raw(service: str) -> Any:
+    """A client nobody breaks; kept, because making one takes longer than a test."""
+    return boto3.client(service, region_name=REGION)  # type: ignore[call-overload]
+
+
+class _Watched:
+    world: "World"
+
+
+_watched = _Watched()
+
+
+def _before(**call: Any) -> None:
+    _watched.world._before(**call)
+
+
+def _after(**call: Any) -> None:
+    _watched.world._after(**call)
+
+
+@cache
+def _broken(service: str) -> Any:
+    """A client whose calls pass the current world."""
+    client = boto3.client(service, region_name=REGION)  # type: ignore[call-overload]
+    client.meta.events.register("before-call.*", _before)
+    client.meta.events.register("after-call.*", _after)
+    return client
+
+
 class World:
     """Everything. Use `running_world()`."""
 
@@ -128,6 +159,7 @@ class World:
         self.dead: dict[str, list[Message]] = {}
         self.plan: dict[int, Fault] = {}
         self.watching = True
+        self.slept: list[float] = []
         self.server_skew_s = 0
         self.webhooks: list[tuple[str, Mapping[str, str], bytes]] = []
         self.webhook_answer: Callable[[], Try] = lambda: Try(200)
@@ -138,15 +170,12 @@ class World:
         self._environment()
         self.live = self._wiring()
         self.lab = self._lab()
-        notify_handler.post = self._deliver  # type: ignore[assignment]
+        setattr(notify_handler, "post", self._deliver)  # noqa: B010 - its way out
 
     # ── building ──────────────────────────────────────────────────────────────────────────────
 
     def _account(self) -> None:
-        self.raw = {
-            name: boto3.client(name, region_name=REGION)  # type: ignore[call-overload]
-            for name in ("dynamodb", "s3", "kms", "secretsmanager")
-        }
+        self.raw = {name: _raw(name) for name in ("dynamodb", "s3", "kms", "secretsmanager")}
         for name, p in template.resources("AWS::DynamoDB::Table").items():
             stream = p.get("StreamSpecification")
             extra = {"StreamSpecification": {"StreamEnabled": True, **stream}} if stream else {}
@@ -183,7 +212,7 @@ class World:
         wiring.cache_clear()
         live = wiring()
         live.client = self._client  # type: ignore[method-assign]
-        live.__dict__["clock"] = Clock(live.table("LAB_TABLE"), lambda: self.now.timestamp())
+        live.__dict__["clock"] = Clock(live.table("LAB_TABLE"), self._wall)
         live.__dict__["queues"] = Queues(_Sqs(self), 900)  # type: ignore[arg-type]
         live.__dict__["events"] = _Bus(self)
         ids: dict[Mode, str] = {mode: live.env[f"CHANNEL_SECRET_{mode.upper()}"] for mode in MODES}
@@ -191,21 +220,28 @@ class World:
         return live
 
     def _client(self, service: str) -> Any:
-        client = boto3.client(service, region_name=REGION)  # type: ignore[call-overload]
-        client.meta.events.register("before-call.*", self._before)
-        client.meta.events.register("after-call.*", self._after)
-        return client
+        _watched.world = self
+        return _broken(service)
 
     def _lab(self) -> LabWorld:
         dynamodb: Any = self.raw["dynamodb"]
         return LabWorld(
             store=LabStore(dynamodb, "LabTable"),
-            clock=LabClock(dynamodb, "LabTable", lambda: self.now),
+            clock=LabClock(dynamodb, "LabTable", self._moment),
             files=Bucket(self.raw["s3"], "filesbucket"),
             http=_Inside(self),
-            sleep=lambda seconds: self.slept.append(seconds),
+            sleep=self._sleep,
             public_base=BASE,
         )
+
+    def _wall(self) -> float:
+        return self.now.timestamp()
+
+    def _moment(self) -> dt.datetime:
+        return self.now
+
+    def _sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
 
     # ── faults and counting ───────────────────────────────────────────────────────────────────
 
@@ -226,14 +262,14 @@ class World:
             raise ConnectTimeoutError(endpoint_url=f"https://{service}")
         self._pending = (fault, params.get("body", b""))
 
-    def _after(self, http_response: Any, parsed: Any, model: Any, **_: Any) -> None:
+    def _after(self, parsed: Any, model: Any, **_: Any) -> None:
         at = self.now + dt.timedelta(seconds=self.server_skew_s)
         parsed["ResponseMetadata"]["HTTPHeaders"]["date"] = format_datetime(at, usegmt=True)
         if not self.watching:
             return
         service = model.service_model.service_name
         fault, body = self._pending
-        if service == "dynamodb":
+        if service == "dynamodb" and "Error" not in parsed:
             self.calls[-1].write_units = _write_units(model.name, json.loads(body))
         if fault is Fault.DIE_AFTER:
             raise Died(f"after {service}.{model.name}")
@@ -298,7 +334,9 @@ class World:
             "noticebank": {"default": {"api_url": f"{BASE}/lab/noticebank", **shop}},
         }
         for name in ("ChannelSecretTest", "ChannelSecretLive"):
-            self.raw["secretsmanager"].put_secret_value(SecretId=name, SecretString=json.dumps(value))
+            self.raw["secretsmanager"].put_secret_value(
+                SecretId=name, SecretString=json.dumps(value)
+            )
 
     def call(
         self,
@@ -345,7 +383,9 @@ class World:
         module = importlib.import_module(f"functions.{template.folder(function)}.handler")
         return module.lambda_handler(event, _Context(function))
 
-    def lab_call(self, method: str, url: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Got:
+    def lab_call(
+        self, method: str, url: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> Got:
         """One request at the lab's door."""
         parts = urlsplit(url)
         event = {
@@ -357,7 +397,7 @@ class World:
             "isBase64Encoded": False,
             "requestContext": {"stage": "v1", "domainName": "x.example", "path": parts.path},
         }
-        self.slept: list[float] = []
+        self.slept = []
         answer = lab_handler.answer(event, self.lab)
         return Got(answer["statusCode"], answer["headers"], answer["body"].encode())
 
@@ -368,7 +408,9 @@ class World:
         for _ in range(10):
             body = urlencode(form).encode() if form is not None else b""
             got = (
-                self.lab_call(method, url, body, {"content-type": "application/x-www-form-urlencoded"})
+                self.lab_call(
+                    method, url, body, {"content-type": "application/x-www-form-urlencoded"}
+                )
                 if urlsplit(url).path.startswith("/lab")
                 else self.call(method, url, body)
             )
@@ -396,7 +438,9 @@ class World:
             page = self.submit(page, channel)
         return self.submit(page, "handover") if 'id="handover"' in page.text else page
 
-    def pay(self, payment: Mapping[str, Any], channel: str = "zarinpal", button: str = "pay") -> Got:
+    def pay(
+        self, payment: Mapping[str, Any], channel: str = "zarinpal", button: str = "pay"
+    ) -> Got:
         """The payer goes to the bank and presses a button; comes back to the merchant."""
         return self.submit(self.go_to_bank(payment, channel), button)
 
@@ -460,6 +504,7 @@ class World:
             if "StreamSpecification" not in p:
                 continue
             shard = dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables[name].stream_shard
+            assert shard is not None
             records = [r.to_json() for r in shard.items[self._stream_at.get(name, 0) :]]
             if not records:
                 continue
@@ -505,8 +550,12 @@ class World:
     @property
     def books(self) -> tuple[Payments, Settlements]:
         """The product's stores on a client nobody breaks."""
-        payments = Payments(*(self._raw_table(n) for n in ("PaymentsTable", "ReferencesTable", "SettlementTable")))
-        return payments, Settlements(self._raw_table("SettlementTable"), payments, self.raw["s3"], "filesbucket")
+        payments = Payments(
+            *(self._raw_table(n) for n in ("PaymentsTable", "ReferencesTable", "SettlementTable"))
+        )
+        return payments, Settlements(
+            self._raw_table("SettlementTable"), payments, self.raw["s3"], "filesbucket"
+        )
 
     def payment(self, id: str) -> Payment:
         """A payment as stored."""
@@ -537,51 +586,64 @@ class World:
 
 
 def check_books(world: World) -> None:
-    """What must hold in any state the database can be in (architecture §5: 1, 2, 4, 7, 8, 10, 15)."""
-    payments: dict[str, Payment] = {}
-    lines: dict[str, list[dict[str, Any]]] = {}
+    """What must hold in any state the tables can be in (architecture §5: 1, 2, 4, 7, 8, 10, 15)."""
+    lines: dict[str, dict[str, Any]] = {}
+    payments: list[Payment] = []
     for item in world.items("PaymentsTable"):
         if "legs" in item:
-            lines.setdefault(item["id"], []).append(item)
+            assert item["id"] not in lines, f"{item['id']} is booked in two days"
             assert sum(item["legs"].values()) == 0, item
+            lines[item["id"]] = item
         if item["id"].startswith("pay_"):
-            payments[item["id"]] = world.payment(item["id"])
-    for id, booked in lines.items():
-        assert len(booked) == 1, f"{id} is booked in {len(booked)} days"
-    for payment in payments.values():
-        x = [f"{payment.id}", f"x:{payment.id}"]
-        journals = [lines[id][0]["legs"] for id in x if id in lines]
-        assert len(journals) == (payment.execution is not None), f"{payment.id}: {journals}"
-        if payment.execution is not None:
-            channel = payment.attempts[payment.execution.attempt].channel
-            assert journals[0] == ledger.executed(channel, payment.amount_minor, payment.execution.fee_minor)
-        kept = 0
-        for refund in payment.refunds.values():
-            assert f"f:{payment.id}:{refund.key}" in lines
-            undone = f"c:{payment.id}:{refund.key}" in lines
-            assert undone == (refund.state == "failed")
-            kept += 0 if undone else refund.amount_minor
-        assert kept == payment.refunded_minor <= payment.amount_minor
-    takings = [(p.attempts[p.execution.attempt].channel, p.execution.reference) for p in payments.values() if p.execution]
+            payments.append(world.payment(item["id"]))
+    for payment in payments:
+        _check_execution(payment, lines)
+        _check_refunds(payment, lines)
+    executed = [(p, p.execution) for p in payments if p.execution is not None]
+    takings = [(p.attempts[x.attempt].channel, x.reference) for p, x in executed]
     assert len(takings) == len(set(takings)), "one channel reference booked twice"
     sealed: set[str] = set()
     for key in {i["pk"] for i in world.items("SettlementTable")}:
-        previous = None
-        for seal in world.seals(Book.parse(key)):
-            assert follows(seal, previous)
-            content = world.lines(seal)
-            assert seal.lines_digest in seal.lines_key
-            assert {k: v for k, v in ledger.total(x.legs for x in content.lines).items() if v} == seal.sums
-            for line in content.lines:
-                assert line.id not in sealed, f"{line.id} is in two seals"
-                assert lines[line.id][0]["legs"] == line.legs
-                sealed.add(line.id)
-            previous = seal
-        if previous is not None:
-            for id, (item,) in lines.items():
-                book, day, _ = item["pk"].split("#")
-                if book == key and dt.date.fromisoformat(day) <= previous.through:
-                    assert id in sealed, f"{id} of {day} is in no seal"
+        _check_chain(world, Book.parse(key), lines, sealed)
+
+
+def _check_execution(payment: Payment, lines: Mapping[str, Any]) -> None:
+    names = (f"{payment.id}", f"x:{payment.id}")
+    journals = [lines[name]["legs"] for name in names if name in lines]
+    assert len(journals) == (payment.execution is not None), f"{payment.id}: {journals}"
+    if payment.execution is not None:
+        x = payment.execution
+        channel = payment.attempts[x.attempt].channel
+        assert journals[0] == ledger.executed(channel, payment.amount_minor, x.fee_minor)
+
+
+def _check_refunds(payment: Payment, lines: Mapping[str, Any]) -> None:
+    kept = 0
+    for refund in payment.refunds.values():
+        assert f"f:{payment.id}:{refund.key}" in lines
+        undone = f"c:{payment.id}:{refund.key}" in lines
+        assert undone == (refund.state == "failed")
+        kept += 0 if undone else refund.amount_minor
+    assert kept == payment.refunded_minor <= payment.amount_minor
+
+
+def _check_chain(world: World, book: Book, lines: Mapping[str, Any], sealed: set[str]) -> None:
+    previous = None
+    for seal in world.seals(book):
+        assert follows(seal, previous)
+        content = world.lines(seal)
+        assert seal.lines_digest in seal.lines_key
+        sums = {k: v for k, v in ledger.total(x.legs for x in content.lines).items() if v}
+        assert sums == seal.sums
+        for line in content.lines:
+            assert line.id not in sealed, f"{line.id} is in two seals"
+            assert lines[line.id]["legs"] == line.legs
+            sealed.add(line.id)
+        previous = seal
+    for id, item in lines.items():
+        key, day, _ = item["pk"].split("#")
+        if previous and key == book.key and dt.date.fromisoformat(day) <= previous.through:
+            assert id in sealed, f"{id} of {day} is in no seal"
 
 
 class _Sqs:
@@ -600,11 +662,13 @@ class _Sqs:
         if fault is Fault.ANSWER_LOST:
             raise ReadTimeoutError(endpoint_url="https://sqs")
 
-    def send_message(self, *, QueueUrl: str, MessageBody: str, DelaySeconds: int) -> None:  # noqa: N803
+    def send_message(self, *, QueueUrl: str, MessageBody: str, DelaySeconds: int) -> None:
         assert 0 <= DelaySeconds <= 900
-        self._leave("SendMessage", lambda: self._world.put_message(QueueUrl, MessageBody, DelaySeconds))
+        self._leave(
+            "SendMessage", lambda: self._world.put_message(QueueUrl, MessageBody, DelaySeconds)
+        )
 
-    def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
+    def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:
         assert 1 <= len(Entries) <= 10
 
         def act() -> None:
@@ -614,7 +678,9 @@ class _Sqs:
         self._leave("SendMessageBatch", act)
         return {}
 
-    def change_message_visibility(self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int) -> None:  # noqa: N803
+    def change_message_visibility(
+        self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int
+    ) -> None:
         def act() -> None:
             at = self._world.now + dt.timedelta(seconds=VisibilityTimeout)
             self._world.find_message(QueueUrl, ReceiptHandle).visible_at = at
@@ -628,7 +694,7 @@ class _Bus:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
+    def put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:
         fault = self._world.leaving("events", "PutEvents")
         if fault is Fault.LOST:
             raise ConnectTimeoutError(endpoint_url="https://events")
@@ -650,7 +716,15 @@ class _Outside:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def send(self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b"", timeout_s: float) -> Got:
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes = b"",
+        timeout_s: float,
+    ) -> Got:
         assert timeout_s > 0
         fault = self._world.leaving("http", urlsplit(url).path.rsplit("/", 1)[-1])
         if fault is Fault.LOST:
@@ -670,7 +744,15 @@ class _Inside:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def send(self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b"", timeout_s: float) -> Got:
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes = b"",
+        timeout_s: float,
+    ) -> Got:
         assert timeout_s > 0
         try:
             return self._world.call(method, url, body, headers=headers)
@@ -681,7 +763,11 @@ class _Inside:
 def _match(method: str, path: str) -> tuple[template.ApiRoute, dict[str, str]]:
     for route in template.routes():
         pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", route.path)
-        found = re.fullmatch(pattern, path) if (route.method, "+" in route.path) == (method, False) else None
+        found = (
+            re.fullmatch(pattern, path)
+            if (route.method, "+" in route.path) == (method, False)
+            else None
+        )
         if found:
             return route, found.groupdict()
     raise AssertionError(f"no route {method} {path}")
@@ -695,7 +781,7 @@ def _multi(pairs: list[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 def _write_units(operation: str, request: Mapping[str, Any]) -> int:
-    """Write units of a call that succeeded: one per started kilobyte of the item, two in a transaction."""
+    """Write units of a call that succeeded: one per KB begun, two in a transaction."""
 
     def size(table: str, key: Mapping[str, Any]) -> int:
         found = dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables[table]
@@ -728,7 +814,7 @@ def _attribute(value: str) -> Any:
 def running_world() -> Iterator[World]:
     """A fresh world with a merchant, its keys and its channels."""
     kept = dict(os.environ)
-    post = notify_handler.post
+    post = vars(notify_handler)["post"]
     with mock_aws():
         try:
             world = World()
@@ -736,7 +822,7 @@ def running_world() -> Iterator[World]:
                 world.open_channels()
             yield world
         finally:
-            notify_handler.post = post
+            setattr(notify_handler, "post", post)  # noqa: B010
             wiring.cache_clear()
             os.environ.clear()
             os.environ.update(kept)

@@ -51,4 +51,4 @@ GUARDS: Final[dict[str, str]] = {
 
 def guard(*names: str) -> str:
     """The conjunction of named guards."""
-    return " AND ".join(f"({clause})" for name in names if (clause := GUARDS[name]))
+    return " AND ".join(f"({GUARDS[name]})" for name in names)

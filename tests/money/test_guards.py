@@ -1,0 +1,357 @@
+"""Every condition on a money write, taken out once: a scenario must notice.
+
+`SCENARIOS` names, for each guard, the smallest history that needs it. Each runs as it is (and
+holds), and with that one guard taken out (and breaks).
+"""
+
+import ast
+import dataclasses
+import datetime as dt
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import payvand.store
+from payvand import ledger
+from payvand.errors import Overtaken
+from payvand.ids import Book, PaymentId
+from payvand.payment import (
+    REFUNDS_MAX,
+    AttemptRecord,
+    Execution,
+    Failure,
+    Payment,
+    Refund,
+    RefundState,
+    Status,
+    execution,
+)
+from payvand.settlement import Lines, PayoutState, seal, with_state
+from payvand.store.guards import GUARDS
+from tests.support.merchant import create, paid
+from tests.support.world import MERCHANT, World, check_books, running_world
+
+BOOK = Book(MERCHANT, "test", "IRR")
+DAY = dt.timedelta(1)
+ALWAYS = "attribute_not_exists(#nothing)"
+"""A condition that no item fails."""
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with running_world() as made:
+        made.key = made.add_merchant()["test"]  # type: ignore[attr-defined]
+        yield made
+
+
+def refused(write: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+    """The database must say no."""
+    try:
+        write(*args, **kwargs)
+    except Overtaken:
+        return
+    raise AssertionError(f"{write.__name__} was let through")
+
+
+def opened(world: World, channels: int = 1) -> Payment:
+    """A payment whose payer stands at the bank."""
+    made = create(world, world.key, channel="zarinpal")  # type: ignore[attr-defined]
+    payment = world.payment(made["id"])
+    for n in range(1, channels):
+        world.books[0].add_attempt(payment, AttemptRecord("noticebank", f"nb_{n}", 1))
+        payment = world.payment(made["id"])
+    return payment
+
+
+def executed(world: World) -> Payment:
+    """A payment with its money booked."""
+    made = paid(world, world.key, channel="zarinpal")  # type: ignore[attr-defined]
+    return world.payment(made["id"])
+
+
+def taking(payment: Payment, attempt: int = 0, reference: str = "1", later: int = 0) -> Execution:
+    day = payment.id.day + later * DAY
+    return execution(payment, attempt, reference, None, at_ms=1, day=day)
+
+
+def giving(payment: Payment, key: str = "k", amount: int = 1_000, later: int = 0) -> Refund:
+    day = payment.id.day + later * DAY
+    return Refund(key, f"rfd_{key}", amount, day, 1, RefundState.PENDING)
+
+
+def begin(world: World, payment: Payment, refund: Refund) -> None:
+    world.books[0].begin_refund(payment, refund, ledger.refunded("zarinpal", refund.amount_minor))
+
+
+def undo(world: World, payment: Payment, refund: Refund, later: int = 0) -> None:
+    failed = dataclasses.replace(refund, state=RefundState.FAILED)
+    legs = ledger.reversal(ledger.refunded("zarinpal", refund.amount_minor))
+    world.books[0].undo_refund(payment, failed, payment.id.day + later * DAY, 1, legs)
+
+
+def one_reference(world: World, claim: str) -> None:
+    one, two = opened(world).id, PaymentId.mint(BOOK, dt.date(2026, 5, 4), 1, 0, b"abcdef")
+    assert getattr(world.books[0], claim)(one, "r", "h").ours
+    assert getattr(world.books[0], claim)(two, "r", "h").payment_id == one
+
+
+def payment_absent(world: World) -> None:
+    stale = opened(world)
+    world.books[0].confirm(stale, taking(stale), unique=False)
+    refused(world.books[0].create, stale)
+
+
+def attempt_open(world: World) -> None:
+    stale = opened(world)
+    world.books[0].confirm(stale, taking(stale), unique=False)
+    refused(world.books[0].add_attempt, stale, AttemptRecord("zarinpal", "t", 1))
+
+
+def attempt_rev(world: World) -> None:
+    two_tabs = opened(world)
+    world.books[0].add_attempt(two_tabs, AttemptRecord("zarinpal", "t1", 1))
+    refused(world.books[0].add_attempt, two_tabs, AttemptRecord("noticebank", "t2", 1))
+
+
+def _failed(payment: Payment) -> Payment:
+    return payment.failed(Status.REFUSED, Failure("refused_by_channel", "", 1))
+
+
+def fail_open(world: World) -> None:
+    stale = opened(world)
+    world.books[0].confirm(stale, taking(stale), unique=False)
+    refused(world.books[0].fail, _failed(stale))
+
+
+def fail_rev(world: World) -> None:
+    stale = opened(world)
+    world.books[0].add_attempt(stale, AttemptRecord("zarinpal", "t1", 1))
+    refused(world.books[0].fail, _failed(stale))
+
+
+def accept_open(world: World) -> None:
+    stale = opened(world)
+    world.books[0].confirm(stale, taking(stale), unique=False)
+    refused(world.books[0].accept, stale, 1)
+
+
+def confirm_open(world: World) -> None:
+    stale = opened(world, channels=2)
+    world.books[0].confirm(stale, taking(stale, 0, "1"), unique=False)
+    refused(world.books[0].confirm, stale, taking(stale, 1, "2"), unique=False)
+
+
+def confirm_not_moved(world: World) -> None:
+    stale = opened(world)
+    world.books[0].move(stale.id)
+    refused(world.books[0].confirm, stale, taking(stale), unique=False)
+
+
+def late_open(world: World) -> None:
+    stale = opened(world)
+    world.books[0].confirm(stale, taking(stale), unique=False)
+    refused(world.books[0].confirm_late, stale, taking(stale, later=1), unique=False)
+
+
+def posting_absent(world: World) -> None:
+    """A payment restored from a backup, while its posting was not."""
+    payment = executed(world)
+    key = {"pk": {"S": payment.id.partition}, "id": {"S": payment.id.text}}
+    backup = world.raw["dynamodb"].get_item(TableName="PaymentsTable", Key=key)["Item"]
+    begin(world, payment, giving(payment))
+    world.raw["dynamodb"].put_item(TableName="PaymentsTable", Item=backup)
+    refused(begin, world, payment, giving(payment))
+
+
+def posting_day_open(world: World) -> None:
+    payment = executed(world)
+    world.books[1].fence(BOOK, payment.id.day)
+    refused(begin, world, payment, giving(payment))
+
+
+def taking_once(world: World) -> None:
+    one = opened(world)
+    other = world.payment(create(world, world.key, 250_010, channel="zarinpal")["id"])  # type: ignore[attr-defined]
+    world.books[0].confirm(one, taking(one, reference="7"), unique=True)
+    refused(world.books[0].confirm, other, taking(other, reference="7"), unique=True)
+
+
+def refund_executed(world: World) -> None:
+    refused(begin, world, payment := opened(world), giving(payment))
+
+
+def refund_once(world: World) -> None:
+    """The same key again on the next day: another posting, so only the subject can say no (H6)."""
+    payment = executed(world)
+    begin(world, payment, giving(payment))
+    refused(begin, world, payment, giving(payment, later=1))
+
+
+def refund_bound(world: World) -> None:
+    payment = executed(world)
+    begin(world, payment, giving(payment, "a", 200_000))
+    refused(begin, world, payment, giving(payment, "b", 200_000))
+
+
+def refund_count(world: World) -> None:
+    payment = executed(world)
+    for n in range(REFUNDS_MAX):
+        begin(world, payment, giving(payment, f"k{n}"))
+    refused(begin, world, payment, giving(payment, "one more"))
+
+
+def refund_done_pending(world: World) -> None:
+    payment = executed(world)
+    refund = giving(payment)
+    begin(world, payment, refund)
+    undo(world, payment, refund)
+    done = dataclasses.replace(refund, state=RefundState.DONE)
+    refused(world.books[0].refund_done, payment, done)
+
+
+def refund_undo_pending(world: World) -> None:
+    payment = executed(world)
+    refund = giving(payment)
+    begin(world, payment, refund)
+    undo(world, payment, refund)
+    refused(undo, world, payment, refund, later=1)
+
+
+def fence_forward(world: World) -> None:
+    world.books[1].fence(BOOK, dt.date(2026, 5, 5))
+    world.books[1].fence(BOOK, dt.date(2026, 5, 4))
+    assert world.books[0].closing(BOOK) == dt.date(2026, 5, 5)
+
+
+def move_open(world: World) -> None:
+    """Settlement saw it open; it was booked meanwhile: settlement must take its line."""
+    stale = opened(world)
+    world.books[0].confirm(stale, taking(stale), unique=False)
+    refused(world.books[0].move, stale.id)
+
+
+def seal_absent(world: World) -> None:
+    day = dt.date(2026, 5, 4)
+    one = seal(BOOK, None, day, day, Lines.of([], []), at_ms=1, iban=None)
+    two = seal(BOOK, None, day, day + DAY, Lines.of([], []), at_ms=2, iban=None)
+    world.books[1].put_lines(one.lines_key, Lines.of([], []))
+    world.books[1].put(one)
+    refused(world.books[1].put, two)
+
+
+def sealed(world: World) -> Any:
+    executed(world)
+    world.until_closed()
+    world.settle()
+    return world.seals(BOOK)[0]
+
+
+def payout_new(world: World) -> None:
+    found = sealed(world)  # its worker has sent it
+    world.books[1].paid(with_state(found, PayoutState.EXECUTED, 2))
+    refused(world.books[1].sent, with_state(found, PayoutState.SENT, 3))
+
+
+def back(world: World, found: Any, later: int = 0) -> None:
+    legs = ledger.reversal(ledger.paid_out(found.payout_minor))
+    day = found.through + (1 + later) * DAY
+    world.books[1].returned(with_state(found, PayoutState.RETURNED, 2), day, legs)
+
+
+def payout_sent(world: World) -> None:
+    found = sealed(world)
+    back(world, found)
+    refused(world.books[1].paid, with_state(found, PayoutState.EXECUTED, 3))
+
+
+def payout_not_returned(world: World) -> None:
+    found = sealed(world)
+    back(world, found)
+    refused(back, world, found, later=1)
+
+
+SCENARIOS: dict[str, Callable[[World], None]] = {
+    "reference.absent": lambda world: one_reference(world, "claim"),
+    "idempotency.absent": lambda world: one_reference(world, "claim_key"),
+    "payment.absent": payment_absent,
+    "attempt.open": attempt_open,
+    "attempt.rev": attempt_rev,
+    "fail.open": fail_open,
+    "fail.rev": fail_rev,
+    "accept.open": accept_open,
+    "confirm.open": confirm_open,
+    "confirm.not_moved": confirm_not_moved,
+    "late.open": late_open,
+    "posting.absent": posting_absent,
+    "posting.day_open": posting_day_open,
+    "taking.once": taking_once,
+    "refund.executed": refund_executed,
+    "refund.once": refund_once,
+    "refund.bound": refund_bound,
+    "refund.count": refund_count,
+    "refund_done.pending": refund_done_pending,
+    "refund_undo.pending": refund_undo_pending,
+    "fence.forward": fence_forward,
+    "move.open": move_open,
+    "seal.absent": seal_absent,
+    "payout.new": payout_new,
+    "payout.sent": payout_sent,
+    "payout.not_returned": payout_not_returned,
+}
+
+
+def test_every_guard_has_a_scenario() -> None:
+    assert SCENARIOS.keys() == GUARDS.keys()
+
+
+@pytest.mark.parametrize("name", sorted(GUARDS))
+def test_with_every_guard_the_history_holds(world: World, name: str) -> None:
+    SCENARIOS[name](world)
+    check_books(world)
+
+
+@pytest.mark.parametrize("name", sorted(GUARDS))
+def test_without_this_guard_it_breaks(
+    world: World, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(GUARDS, name, ALWAYS)
+    with pytest.raises(AssertionError):
+        SCENARIOS[name](world)
+
+
+STORE = Path(payvand.store.__file__).parent
+UNGUARDED = {
+    "shut",  # only ever true, written after the last attempt was found dead
+    "put",  # merchants: an operator's whole write, no money in it
+    "put_key",
+    "put_endpoint",
+    "put_delivery",
+}
+
+
+def test_no_money_write_goes_round_the_guards() -> None:
+    """Conditions are written in guards.py alone, and a write without one is on the list above."""
+    for path in STORE.glob("*.py"):
+        source = path.read_text(encoding="utf-8")
+        if path.name not in {"guards.py", "table.py"}:
+            assert "ConditionExpression" not in source
+            assert "attribute_not_exists" not in source
+        for function in ast.walk(ast.parse(source)):
+            if not isinstance(function, ast.FunctionDef) or path.name == "table.py":
+                continue
+            calls = [n for n in ast.walk(function) if isinstance(n, ast.Call)]
+            writes = [
+                c for c in calls if _name(c) in {"put_request", "update_request", "check_request"}
+            ]
+            guards = [c for c in calls if _name(c) == "guard"]
+            passed_on = "condition" in {a.arg for a in function.args.args}
+            if writes and not guards and not passed_on:
+                assert function.name in UNGUARDED, f"{path.name}: {function.name}"
+            for call in guards:
+                assert {ast.literal_eval(a) for a in call.args} <= GUARDS.keys()
+
+
+def _name(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
