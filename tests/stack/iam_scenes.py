@@ -337,9 +337,8 @@ def _create(past: Past, mode: Mode = "test", **more: Any) -> dict[str, Any]:
 
 def _create_again(past: Past) -> dict[str, Any]:
     event = _create(past)
-    body, context = json.loads(event["body"]), event["requestContext"]["authorizer"]
-    merchant = Merchant.from_item(json.loads(context["merchant"]))
-    past.payments.claim(past.id(merchant), body["reference"], "of another body")
+    answer = wake(past.stack, "PaymentInit", event)
+    assert answer.fine, answer.text
     return event
 
 
@@ -598,7 +597,7 @@ def _opens(past: Past, mode: Mode = "test") -> dict[str, Any]:
 NEEDS: Final[dict[tuple[str, str, str], Need]] = {
     ("Authorize", "dynamodb:GetItem", "KeysTable"): Need(_known_key),
     ("Authorize", "dynamodb:GetItem", "MerchantsTable"): Need(_known_key),
-    ("PaymentInit", "dynamodb:GetItem", "PaymentsTable"): Need(_create),
+    ("PaymentInit", "dynamodb:GetItem", "PaymentsTable"): Need(_create_again),
     ("PaymentInit", "dynamodb:PutItem", "PaymentsTable"): Need(_create),
     ("PaymentInit", "dynamodb:GetItem", "ReferencesTable"): Need(_create_again),
     ("PaymentInit", "dynamodb:PutItem", "ReferencesTable"): Need(_create),
