@@ -151,7 +151,7 @@ class TooLate(Exception):
     """Something that must happen did not, for too long."""
 
 
-def until[T](what: str, look: Callable[[], T]) -> T:
+def until[T](what: str, look: Callable[[], T | None]) -> T:
     """Look again and again until there is something to see.
 
     Raises:

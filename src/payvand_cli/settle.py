@@ -35,7 +35,7 @@ def due(doors: Doors, merchant: Merchant, book: Book, asked: dt.date | None) -> 
         opens = calendar.settles_at(asked, book.currency)
         raise Refused(
             f"{asked} of {book.key} is not closed yet: it can be sealed from "
-            f"{opens:%Y-%m-%d %H:%M} UTC, and the {book.mode} clock says {now.when:%Y-%m-%d %H:%M} UTC"
+            f"{opens:%Y-%m-%d %H:%M} UTC; the {book.mode} clock says {now.when:%Y-%m-%d %H:%M} UTC"
         )
     if asked is not None and asked < merchant.since:
         raise Refused(f"{book.key} began on {merchant.since}")
