@@ -9,6 +9,7 @@ import pytest
 from payvand.calendar import PROFILES
 from payvand.events import TYPES
 from tests.support import template
+from tests.support.grants import listed
 
 ROOT: Final = template.PATH.parent
 TEXT: Final = template.PATH.read_text(encoding="utf-8")
@@ -138,8 +139,23 @@ def test_the_day_ends_when_the_calendar_says() -> None:
     assert schedule["ScheduleExpression"] == "cron(30 16 * * ? *)"
     assert iranian.cut_off == time(16, 30)
     assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
-    assert schedule["Target"]["Arn"] == {"GetAtt": "Settle.Arn"}
     assert schedule["Target"]["DeadLetterConfig"]["Arn"] == {"GetAtt": "SettleDeadQueue.Arn"}
+
+
+def test_the_schedule_may_do_what_it_does_and_no_more() -> None:
+    """The emulator lets Scheduler do what it likes, so no deployed stack would notice."""
+    (schedule,) = template.resources("AWS::Scheduler::Schedule").values()
+    target = schedule["Target"]["Arn"]["GetAtt"]
+    wakes = {"Settle.Arn": "lambda:InvokeFunction", "SettleQueue.Arn": "sqs:SendMessage"}[target]
+    role = template.resources("AWS::IAM::Role")["SettleScheduleRole"]
+    allowed = {
+        (action, resource["GetAtt"])
+        for policy in role["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+        for action in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+    }
+    assert allowed == {(wakes, target), ("sqs:SendMessage", "SettleDeadQueue.Arn")}
 
 
 def test_parts_of_the_cloud_alone_say_why() -> None:
