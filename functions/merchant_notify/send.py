@@ -14,11 +14,16 @@ from urllib.parse import urlsplit
 import urllib3
 from urllib3.exceptions import HTTPError
 
+from payvand.edge.http import PlainPool, SecurePool
 from payvand.webhook import TIMEOUT_S, address_problem
 
 CONNECT_TIMEOUT_S: Final = 3.0
 ANSWER_BYTES_READ: Final = 1_024
 """The status is the answer; the body is read only to be polite."""
+
+_UNICAST: Final = ipaddress.ip_network("2000::/3")
+"""All public IPv6 there is; IPv4 in other clothes (mapped, compatible, translated) is outside."""
+_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 
 Resolve = Callable[[str, int], list[str]]
 
@@ -62,12 +67,14 @@ def post(
         return Try(None, "address refused: not public")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_S, total=TIMEOUT_S)
+    # IPv4 first: a function outside a network of its own has no other way out.
+    target_ip = min(found, key=lambda address: ":" in address)
     pool = (
-        urllib3.HTTPSConnectionPool(
-            found[0], port, server_hostname=host, assert_hostname=host, cert_reqs="CERT_REQUIRED"
+        SecurePool(
+            target_ip, port, server_hostname=host, assert_hostname=host, cert_reqs="CERT_REQUIRED"
         )
         if secure
-        else urllib3.HTTPConnectionPool(found[0], port)
+        else PlainPool(target_ip, port)
     )
     try:
         answer = pool.urlopen(
@@ -91,11 +98,11 @@ def post(
 
 def _is_public(text: str) -> bool:
     address = ipaddress.ip_address(text.split("%", maxsplit=1)[0])
-    inner = getattr(address, "ipv4_mapped", None) or getattr(address, "sixtofour", None)
-    teredo = getattr(address, "teredo", None)
-    if teredo is not None:
-        inner = teredo[1]
-    # NAT64 carries an IPv4 address in its last 32 bits.
-    if address in ipaddress.ip_network("64:ff9b::/96"):
-        inner = ipaddress.ip_address(int(address) & 0xFFFFFFFF)
-    return address.is_global and not address.is_multicast and (inner is None or inner.is_global)
+    if isinstance(address, ipaddress.IPv4Address):
+        return address.is_global and not address.is_multicast
+    if address in _NAT64:  # an IPv4 address in the last 32 bits
+        return _is_public(str(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)))
+    if address not in _UNICAST or not address.is_global:
+        return False
+    inner = address.sixtofour or (address.teredo[1] if address.teredo else None)
+    return inner is None or inner.is_global
