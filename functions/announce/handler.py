@@ -27,10 +27,14 @@ class NotTaken(Exception):
 
 def lambda_handler(event: dict[str, Any], context: Any) -> None:
     """Relay one batch."""
-    log.begin()
+    with log.line(context):
+        _relay(event["Records"])
+
+
+def _relay(records: list[dict[str, Any]]) -> None:
     told: list[events.Event] = []
     payouts: list[Mapping[str, Any]] = []
-    for record in event["Records"]:
+    for record in records:
         change = record["dynamodb"]
         if "NewImage" not in change:
             continue
@@ -48,10 +52,9 @@ def lambda_handler(event: dict[str, Any], context: Any) -> None:
     if payouts:
         live.queues.send_many(live.env["PAYOUT_QUEUE"], payouts)
     _put(told)
-    log.note(items=len(event["Records"]), sent=len(told))
+    log.note(items=len(records), sent=len(told))
     for one in told:
         log.metric("Events." + one.type.rsplit(".", 1)[0])
-    log.end(context)
 
 
 def _seal(old: Item | None) -> Seal | None:

@@ -26,13 +26,13 @@ class Unauthorized(Exception):
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Say who is calling."""
-    log.begin()
-    headers = {k.lower(): v for k, v in (event.get("headers") or {}).items()}
-    found = _find(headers.get("authorization", ""))
-    log.note(
-        key_state="known" if found else "unknown", merchant=found["principalId"] if found else None
-    )
-    log.end(context)
+    with log.line(context):
+        headers = {k.lower(): v for k, v in (event.get("headers") or {}).items()}
+        found = _find(headers.get("authorization", ""))
+        log.note(
+            key_state="known" if found else "unknown",
+            merchant=found["principalId"] if found else None,
+        )
     if found is None:
         raise Unauthorized
     stage = "/".join(event["methodArn"].split("/")[:2])

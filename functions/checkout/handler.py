@@ -39,7 +39,8 @@ def get(request: Request) -> Response:
     now = live.clock.now(payment.id.book.mode)
     if not payment.is_open or now.ms >= payment.expires_at_ms:
         return outcome_page(request, payment, merchant)
-    if payment.channel is not None and payment.attempts:
+    fresh = payment.attempts and now.ms - payment.attempts[-1].at_ms < REUSE_S * 1000
+    if payment.channel is not None and fresh:
         return _hand_over(live, request, payment, merchant, len(payment.attempts) - 1)
     return _page(request, payment, merchant, now)
 

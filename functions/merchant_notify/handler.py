@@ -39,14 +39,16 @@ def notify(message: Message) -> None:
     for endpoint in live.webhooks.endpoints(event["merchant_id"], event["mode"]):
         if endpoint.id != only if only else event["type"] not in endpoint.events:
             continue
-        waiting |= not _told(live, endpoint, event, again=only is not None and message.tries == 1)
+        waiting |= not _told(live, endpoint, event, asked_ms=message.message.get("asked", 0))
     if waiting:
         raise Later(webhook.RETRY_S[min(message.tries, len(webhook.RETRY_S)) - 1])
 
 
-def _told(live: "Wiring", endpoint: Endpoint, event: dict[str, Any], *, again: bool) -> bool:
+def _told(live: "Wiring", endpoint: Endpoint, event: dict[str, Any], *, asked_ms: int) -> bool:
     """Deliver an event to an endpoint, unless done or given up; True when nothing is left to do."""
     known = live.webhooks.delivery(endpoint.merchant_id, endpoint.mode, event["id"], endpoint.id)
+    # A replay asks for a try of its own, once: what was tried before it was asked does not count.
+    again = known is not None and known.tries[-1]["at"] < asked_ms
     if known is not None and known.state != "retrying" and not again:
         return True
     now_ms = live.clock.wall_ms()

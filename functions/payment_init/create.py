@@ -19,6 +19,8 @@ from payvand.store.clock import Moment
 if TYPE_CHECKING:
     from payvand.edge.wiring import Wiring
 
+OPEN_WITHIN_S: Final = 11
+"""After this no further channel is tried: the last one begun ends before the function does."""
 ANSWER_WITHIN_S: Final = 30
 """A link answered later could outlive the timer that watches the payment (seals H12)."""
 
@@ -76,8 +78,11 @@ def _fits(low: int, high: int, amount: int) -> bool:
 
 def _claim(
     live: "Wiring", body: CreatePayment, caller: Caller, now: Moment, key: str | None
-) -> PaymentId:
-    """The payment id of this reference; its timer is sent before anything is stored (R9, H9)."""
+) -> tuple[PaymentId, bool]:
+    """The payment id of this reference, and whether this very call minted it.
+
+    Its timer is sent before anything is stored (seals R9, H9).
+    """
     merchant = caller.merchant
     book = Book(merchant.id, caller.mode, body.currency)
     day = now.label(body.currency)
@@ -174,7 +179,11 @@ def _open(
     if not names:
         return None, None
     silent, declined = False, ""
+    until_ms = live.clock.wall_ms() + OPEN_WITHIN_S * 1000
     for name in names:
+        if live.clock.wall_ms() >= until_ms:
+            silent = True
+            break
         contract = caller.merchant.contract(name)
         assert contract is not None
         channel: Channel = live.channels.get(caller.mode, name, contract.credentials)

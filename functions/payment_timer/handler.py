@@ -16,12 +16,15 @@ from payvand.edge.wiring import wiring
 from payvand.errors import NotFound
 from payvand.ids import PaymentId
 from payvand.payment import Payment, Status
-from payvand.resolve import channel_of, read, resolve
+from payvand.psp import Verdict
+from payvand.resolve import Resolution, channel_of, read, resolve
 from payvand.store.clock import Moment
 
 if TYPE_CHECKING:
     from payvand.edge.wiring import Wiring
 
+ASK_WITHIN_S: Final = 40
+"""Well inside the function's time-out; the next timer asks the rest."""
 STEPS_S: Final = (120, 180, 300, 300, 600, 900)
 """Book time between timers; the last one repeats. 30 minutes see at least five questions."""
 MISSING_MAX: Final = 4
@@ -50,13 +53,13 @@ def wake(delivery: Delivery) -> None:
     if payment.is_finished:
         log.note(answer=payment.status.value)
         return
-    resolution = resolve(live, payment, payer_is_back=False)
+    resolution = resolve(live, payment, payer_is_back=False, within_s=ASK_WITHIN_S)
     payment = resolution.payment
     log.note(answer=payment.status.value)
     if payment.status is Status.EXECUTED:
         log.metric("PaymentsExecuted")
     if not payment.is_finished:
-        _watch(live, payment, now)
+        _watch(live, resolution, now)
         _again(live, message, now, _wait(payment, message.get("n", 0), now))
 
 
@@ -74,9 +77,12 @@ def _again(live: "Wiring", message: Mapping[str, Any], now: Moment, after_s: int
     live.queues.timer(live.env["TIMER_QUEUE"], following, now, after_s)
 
 
-def _watch(live: "Wiring", payment: Payment, now: Moment) -> None:
-    """Warn while a person can still do something about an attempt nobody can tell us about."""
-    for attempt in payment.attempts:
+def _watch(live: "Wiring", resolution: Resolution, now: Moment) -> None:
+    """Warn while a person can still do something about a live attempt nobody can tell us about."""
+    payment = resolution.payment
+    for attempt, answer in zip(payment.attempts, resolution.answers, strict=True):
+        if now.mode == "test" or answer is None or answer.verdict is not Verdict.UNKNOWN:
+            continue
         deadline_ms = (
             attempt.at_ms + channel_of(live, payment, attempt.channel).verify_within_s * 1000
         )

@@ -15,6 +15,8 @@ from payvand.ids import PaymentId
 from payvand.payment import Status
 from payvand.resolve import read, resolve
 
+ASK_WITHIN_S: Final = 40
+"""Well inside the function's time-out; the next turn asks the rest."""
 AGAIN_S: Final = (5, 15, 30, 60)
 """Waits between questions; after the last one the payment's timer takes over."""
 
@@ -27,7 +29,7 @@ def verify(delivery: Delivery) -> None:
     payment = read(live, id)
     if not payment.is_open:
         return
-    resolution = resolve(live, payment, payer_is_back=True)
+    resolution = resolve(live, payment, payer_is_back=True, within_s=ASK_WITHIN_S)
     log.note(verdict=resolution.payment.status.value)
     if resolution.payment.status is Status.EXECUTED:
         log.metric("PaymentsExecuted")

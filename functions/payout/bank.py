@@ -26,7 +26,7 @@ class Answer:
     bank_reference: str
 
 
-def order(seal: Seal, iban: str, name: str) -> bytes:
+def order(seal: Seal, iban: str) -> bytes:
     """The order file of a payout: the same bytes on every try."""
     fields = {
         "version": VERSION,
@@ -35,7 +35,7 @@ def order(seal: Seal, iban: str, name: str) -> bytes:
         "currency": seal.book.currency,
         "amount": seal.payout_minor,
         "iban": iban,
-        "name": name,
+        "name": seal.payee,
     }
     return json.dumps(fields, ensure_ascii=False, sort_keys=True).encode()
 

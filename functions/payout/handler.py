@@ -6,6 +6,7 @@ Fails: seen again, then PayoutDeadQueue (alarm); the reference is the seal's key
        it once
 """
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from functions.payout.bank import Answer, order, read_answer
@@ -65,10 +66,9 @@ def _advance(live: "Wiring", seal: Seal, now_ms: int) -> Seal:
 
 def _send(live: "Wiring", seal: Seal, now_ms: int) -> Seal:
     """Amount, account and reference come from the seal on every try (seals R11)."""
-    merchant = live.merchants.get(seal.book.merchant_id)
-    assert merchant is not None and seal.iban is not None
-    iban = live.vault.open(seal.iban, merchant.id).decode()
-    live.settlements.put_order(str(seal.payout_id), order(seal, iban, merchant.name))
+    assert seal.iban is not None
+    iban = live.vault.open(seal.iban, seal.book.merchant_id).decode()
+    live.settlements.put_order(str(seal.payout_id), order(seal, iban))
     sent = with_state(seal, PayoutState.SENT, now_ms)
     live.settlements.sent(sent)
     log.metric("PayoutsSent")
@@ -87,7 +87,7 @@ def _answered(live: "Wiring", seal: Seal, answer: Answer | None, now_ms: int) ->
     if answer.status == "executed":
         if seal.state is PayoutState.EXECUTED:
             return seal
-        paid = with_state(seal, PayoutState.EXECUTED, now_ms, **bank)
+        paid = replace(with_state(seal, PayoutState.EXECUTED, now_ms, **bank), paid_at_ms=now_ms)
         live.settlements.paid(paid)
         log.metric("PayoutsExecuted")
         return paid

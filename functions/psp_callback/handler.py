@@ -13,13 +13,15 @@ from payvand.edge import log
 from payvand.edge.api import Request, Response, Route, serve
 from payvand.edge.browser import refuse_as_page, send_back
 from payvand.edge.wiring import wiring
-from payvand.errors import BadInput, Forged, NotFound, Overtaken
+from payvand.errors import BadInput, Forged, NotFound, Overtaken, Unavailable
 from payvand.ids import PaymentId
 from payvand.payment import Payment, Status
-from payvand.psp import Channel, Inbound
+from payvand.psp import Channel, Inbound, Verdict
 from payvand.psp.registry import names
 from payvand.resolve import channel_of, end, read, resolve, take
 
+ASK_WITHIN_S: Final = 12
+"""The payer waits, the gateway no longer than 29 s: what is not asked by then is asked later."""
 VERIFY_AGAIN_S: Final = 5
 """Soon after the payer's return: the channel was slow, not down."""
 
@@ -32,8 +34,10 @@ def come_back(request: Request) -> Response:
     log.note(payment=payment.id.text, channel=name, mode=payment.id.book.mode)
     if not payment.is_open:
         return send_back(payment)
+    if name not in {attempt.channel for attempt in payment.attempts}:
+        raise NotFound
     hint = channel_of(live, payment, name).read_return(_inbound(request))
-    resolution = resolve(live, payment, payer_is_back=True)
+    resolution = resolve(live, payment, payer_is_back=True, within_s=ASK_WITHIN_S)
     payment = resolution.payment
     if payment.is_open and resolution.unknown:
         live.queues.send(live.env["VERIFY_QUEUE"], {"payment": payment.id.text}, VERIFY_AGAIN_S)
@@ -82,6 +86,12 @@ def give_notice(request: Request) -> Response:
         payment = end(
             live, payment, [answer], payer_is_back=True
         )  # with rivals, the timer asks them all first
+    if (
+        answer is not None
+        and notice.answer.verdict is Verdict.PAID
+        and answer.verdict is Verdict.UNKNOWN
+    ):
+        raise Unavailable("not_given_back", "Tell us again.", retry_after_s=60)
     if was_open and payment.status is Status.EXECUTED:
         log.metric("PaymentsExecuted")
     reply = channel.notice_reply()

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 BOOK_TRIES: Final = 6
 FIRST_TIMER_S: Final = 120
-"""Longer than the refund function lives, and than a channel takes to list a refund just asked for."""
+"""Longer than the refund function lives, and than a channel takes to list a new refund."""
 
 
 def request_refund(live: "Wiring", payment: Payment, body: CreateRefund, key: str | None) -> Refund:
@@ -47,10 +47,9 @@ def request_refund(live: "Wiring", payment: Payment, body: CreateRefund, key: st
     _amount(payment, body)
     now = live.clock.now(payment.id.book.mode)
     arm(live, payment, name, now, FIRST_TIMER_S)
-    payment, refund = _book(live, payment, body, name, now)
-    if refund.state is not RefundState.PENDING:
-        return refund
-    return decide(live, payment, refund, first_try=True)
+    payment, refund, ours = _book(live, payment, body, name, now)
+    # Who did not book does not ask: a channel without keys would give the money back twice.
+    return decide(live, payment, refund, first_try=True) if ours else refund
 
 
 def arm(
@@ -63,7 +62,7 @@ def arm(
 
 def _book(
     live: "Wiring", payment: Payment, body: CreateRefund, name: str, now: Moment
-) -> tuple[Payment, Refund]:
+) -> tuple[Payment, Refund, bool]:
     day = now.label(payment.id.book.currency)
     for _ in range(BOOK_TRIES):
         amount = _amount(payment, body)
@@ -75,6 +74,7 @@ def _book(
             at_ms=now.ms,
             state=RefundState.PENDING,
             reason=body.reason,
+            asked_at_ms=now.ms,
         )
         legs = ledger.refunded(_channel(payment), amount)
         try:
@@ -82,13 +82,14 @@ def _book(
         except Overtaken as refused:
             payment = read(live, payment.id)
             if (known := payment.refunds.get(name)) is not None:
-                return payment, known  # our own lost answer, or the same key sent twice at once
+                return payment, known, False  # our own lost answer, or the same key sent twice
             if refused.failed and refused.failed[-1]:
                 day = _open_day(live, payment, day)
         else:
             refunds = {**payment.refunds, name: refund}
             booked = payment.refunded_minor + amount
-            return dataclasses.replace(payment, refunds=refunds, refunded_minor=booked), refund
+            after = dataclasses.replace(payment, refunds=refunds, refunded_minor=booked)
+            return after, refund, True
     raise Overtaken(f"a refund of {payment.id} could not be booked")
 
 

@@ -7,7 +7,8 @@ Out:   the payment's refunds and a posting, in one transaction; the channel is a
 Fails: problem+json; the timer's message is seen again, then RefundDeadQueue (alarm)
 """
 
-from typing import Any, Final
+import dataclasses
+from typing import TYPE_CHECKING, Any, Final
 
 from functions.refund.give_back import arm, decide, request_refund
 from payvand.edge import log
@@ -15,14 +16,20 @@ from payvand.edge.api import Request, Response, Route, serve
 from payvand.edge.queue import Delivery, worker
 from payvand.edge.views import CreateRefund, RefundView, own_payment_id
 from payvand.edge.wiring import wiring
-from payvand.errors import NotFound
+from payvand.errors import NotFound, Overtaken
 from payvand.ids import PaymentId
-from payvand.payment import RefundState
+from payvand.payment import Payment, Refund, RefundState
 from payvand.resolve import read
+from payvand.store.clock import Moment
+
+if TYPE_CHECKING:
+    from payvand.edge.wiring import Wiring
 
 STEPS_S: Final = (120, 120, 300, 900)
 """Book time between questions about a pending refund; the last one repeats until it is decided."""
 MISSING_MAX: Final = 4
+APART_S: Final = 60
+"""Between two questions about a refund: one just asked for is in no channel's list yet."""
 
 
 def post(request: Request) -> Response:
@@ -54,11 +61,21 @@ def wake(delivery: Delivery) -> None:
         if n < MISSING_MAX:
             arm(live, payment, key, now, STEPS_S[0], n + 1)
         return
-    if refund.state is RefundState.PENDING:
-        refund = decide(live, payment, refund, first_try=False)
+    if refund.state is RefundState.PENDING and now.ms - refund.asked_at_ms >= APART_S * 1000:
+        refund = _ask(live, payment, refund, now)
     log.note(refund=refund.refund_id, answer=refund.state.value)
     if refund.state is RefundState.PENDING:
         arm(live, payment, key, now, STEPS_S[min(n, len(STEPS_S) - 1)], n + 1)
+
+
+def _ask(live: "Wiring", payment: Payment, refund: Refund, now: Moment) -> Refund:
+    """Take a turn and ask; when another timer has the turn, leave it to that one."""
+    try:
+        live.payments.ask_refund(payment, refund, now.ms)
+    except Overtaken:
+        return refund
+    asked = dataclasses.replace(refund, asked_at_ms=now.ms)
+    return decide(live, payment, asked, first_try=False)
 
 
 ROUTES = (

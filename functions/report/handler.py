@@ -20,7 +20,7 @@ from payvand.edge.wiring import wiring
 from payvand.errors import BadInput, NotFound
 from payvand.events import rfc3339
 from payvand.ids import EPOCH, Book, PayoutId
-from payvand.settlement import Line, Seal
+from payvand.settlement import Line, PayoutState, Seal
 
 DAYS_MAX: Final = 93
 
@@ -175,13 +175,13 @@ def _kind(id: str) -> Literal["payment", "refund", "refund_undone", "payout_retu
     return next(kind for prefix, kind in _KINDS.items() if id.startswith(prefix))
 
 
-def _entry(line: Line, day: dt.date) -> EntryView:
+def _entry(line: Line) -> EntryView:
     subject = line.id.split(":")[1] if ":" in line.id else line.id
     return EntryView(
         id=line.id,
         kind=_kind(line.id),
         subject=subject,
-        day=day.isoformat(),
+        day=line.day.isoformat(),
         at=rfc3339(line.at_ms),
         legs=line.legs,
     )
@@ -220,13 +220,7 @@ def get_balance(request: Request) -> Response:
             line.legs for line in _lines(book, day, caller.merchant.shards) if line.at_ms <= at_ms
         ]
     sums = {k: v for k, v in sorted(ledger.total(accounts).items()) if v}
-    in_payout = sum(
-        s.payout_minor
-        for s in seals
-        if s.at_ms <= at_ms
-        and s.state is not None
-        and (s.state.value in {"new", "sent"} or (s.state_at_ms or 0) > at_ms)
-    )
+    in_payout = sum(s.payout_minor for s in seals if s.at_ms <= at_ms and _on_its_way(s, at_ms))
     view = BalanceView(
         currency=args.currency,
         at=rfc3339(at_ms),
@@ -236,6 +230,14 @@ def get_balance(request: Request) -> Response:
         accounts=sums,
     )
     return Response.of(view)
+
+
+def _on_its_way(seal: Seal, at_ms: int) -> bool:
+    """Whether the bank had not answered a payout yet at a moment."""
+    if seal.state in {None, PayoutState.NEW, PayoutState.SENT}:
+        return True
+    answered_ms = seal.paid_at_ms or seal.state_at_ms or 0
+    return at_ms < answered_ms
 
 
 def _chain(book: Book) -> list[Seal]:
@@ -286,7 +288,7 @@ def _journal(book: Book, first: dt.date, last: dt.date, shards: int) -> Iterator
     """Entries day by day, within a day by id; a payout stands in the last day it pays."""
     payouts = {s.through: s for s in _chain(book) if s.payout_minor}
     for day in calendar.days(first, last):
-        entries = [_entry(line, day) for line in _lines(book, day, shards)]
+        entries = [_entry(line) for line in _lines(book, day, shards)]
         if (seal := payouts.get(day)) is not None:
             entries.append(_payout_entry(seal))
         yield from sorted(entries, key=lambda e: e.id)
@@ -305,7 +307,7 @@ def _payout_entry(seal: Seal) -> EntryView:
     )
 
 
-def _payout_view(seal: Seal, caller: Caller) -> PayoutView:
+def _payout_view(seal: Seal) -> PayoutView:
     assert seal.state is not None
     back = seal.state.value == "returned"
     return PayoutView(
@@ -315,7 +317,7 @@ def _payout_view(seal: Seal, caller: Caller) -> PayoutView:
         currency=seal.book.currency,
         first_day=seal.first.isoformat(),
         through=seal.through.isoformat(),
-        iban_last4=caller.merchant.iban_last4,
+        iban_last4=seal.iban_last4 or "",
         opening_balance=seal.opening_minor,
         closing_balance=seal.closing_minor,
         entries_count=seal.count,
@@ -343,7 +345,7 @@ def get_payouts(request: Request) -> Response:
         if seal.payout_minor:
             if len(data) == args.limit:
                 return Response.of(PayoutList(data=data, next_cursor=data[-1].id))
-            data.append(_payout_view(seal, caller))
+            data.append(_payout_view(seal))
     return Response.of(PayoutList(data=data, next_cursor=None))
 
 
@@ -357,25 +359,25 @@ def _own_payout(text: str, caller: Caller, otherwise: Exception) -> PayoutId:
     return id
 
 
-def _own_seal(request: Request) -> tuple[Seal, Caller]:
+def _own_seal(request: Request) -> Seal:
     caller = request.caller
     id = _own_payout(request.path["id"], caller, NotFound())
-    seal = found(wiring().settlements.get(id.book, id.n))
+    seal: Seal = found(wiring().settlements.get(id.book, id.n))
     if not seal.payout_minor:
         raise NotFound
-    return seal, caller
+    return seal
 
 
 def get_payout(request: Request) -> Response:
     """One payout."""
-    return Response.of(_payout_view(*_own_seal(request)))
+    return Response.of(_payout_view(_own_seal(request)))
 
 
 def get_payout_entries(request: Request) -> Response:
     """Every entry a payout pays, as sealed."""
-    seal, _ = _own_seal(request)
+    seal = _own_seal(request)
     lines = wiring().settlements.lines(seal).lines
-    return Response.of(PayoutEntryList(data=[_entry(line, seal.through) for line in lines]))
+    return Response.of(PayoutEntryList(data=[_entry(line) for line in lines]))
 
 
 ROUTES = (

@@ -21,6 +21,7 @@ from payvand.settlement import (
     SEAL_IDLE_DAYS,
     Line,
     Lines,
+    Payee,
     PayoutState,
     Seal,
     seal,
@@ -76,7 +77,8 @@ def _seal(
     )
     if idle and len(days) <= SEAL_IDLE_DAYS:
         return None
-    live.clock.check(book.mode, live.settlements.fence(book, through))
+    live.clock.check(book.mode, live.settlements.database_ms(book))
+    live.settlements.fence(book, through)
     lines, open_ids = [], []
     for day in days:
         for shard in shards:
@@ -89,12 +91,18 @@ def _seal(
     content = Lines.of(lines, open_ids)
     _arm(live, content.open_ids)
     now = live.clock.now(book.mode)
-    made = seal(book, last, first, through, content, at_ms=now.ms, iban=merchant.iban)
+    made = seal(book, last, first, through, content, at_ms=now.ms, payee=_payee(merchant))
     live.settlements.put_lines(made.lines_key, content)
     live.settlements.put(made)
     log.metric("SealsMade")
     log.note(seal=made.n, lines=made.count, open=len(content.open_ids))
     return made
+
+
+def _payee(merchant: Merchant) -> Payee | None:
+    if merchant.iban is None:
+        return None
+    return Payee(merchant.iban, merchant.iban_last4, merchant.name)
 
 
 def _entries(

@@ -1,15 +1,14 @@
-"""The day's end. Woken by the schedule at the cut-off it plans, by its queue it seals one book.
+"""The day's end: woken at the cut-off it plans, woken for a book it seals its days.
 
-In:    SettleSchedule {"currency": "IRR"}; SettleQueue {"book": key, "through": date or absent,
-       "due": ms or absent}
+In:    SettleQueue, from SettleSchedule {"currency": "IRR"}, or
+       {"book": key, "through": date or absent, "due": ms or absent}
 Out:   one SettleQueue message per book, due when the day's grace is over; a seal and its lines
        per active book
-Fails: the plan is made again by Scheduler; a book's message is seen again, then SettleDeadQueue
-       (alarm)
+Fails: the message is seen again, then SettleDeadQueue (alarm); both kinds can be redriven
 """
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from functions.settle.close import settle_book
 from payvand import calendar
@@ -30,7 +29,9 @@ def plan(live: "Wiring", currency: str) -> int:
             if book.currency != currency:
                 continue
             now = live.clock.now(book.mode)
-            ended = now.label(currency) - dt.timedelta(1)  # the last day whose cut-off has passed
+            # The last day whose cut-off has passed; a clock a little behind must not skip a day.
+            soon = now.when + dt.timedelta(seconds=calendar.SKEW_MAX_S)
+            ended = calendar.label(soon, currency) - dt.timedelta(1)
             if not calendar.is_business_day(ended, currency):
                 continue
             due_ms = int(calendar.settles_at(ended, currency).timestamp() * 1000)
@@ -40,8 +41,11 @@ def plan(live: "Wiring", currency: str) -> int:
 
 
 def close(delivery: Delivery) -> None:
-    """Seal one book."""
+    """Plan a currency's books, or seal one book."""
     live, message = wiring(), delivery.message
+    if "currency" in message:
+        log.note(sent=plan(live, message["currency"]))
+        return
     book = Book.parse(message["book"])
     log.note(book=book.key, mode=book.mode, tries=delivery.tries)
     now = live.clock.now(book.mode)
@@ -55,14 +59,4 @@ def close(delivery: Delivery) -> None:
     log.note(answer="sealed" if made else "nothing")
 
 
-_queue = worker(close)
-
-
-def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any] | None:
-    """Woken by the schedule or by the queue."""
-    if "Records" in event:
-        return _queue(event, context)
-    log.begin()
-    log.note(sent=plan(wiring(), event["currency"]))
-    log.end(context)
-    return None
+lambda_handler = worker(close)

@@ -184,7 +184,11 @@ def post_replay(request: Request) -> Response:
     event_id, endpoint_id = id.groups()
     delivery = found(live.webhooks.delivery(caller.merchant.id, caller.mode, event_id, endpoint_id))
     found(live.webhooks.endpoint(caller.merchant.id, caller.mode, endpoint_id))
-    message = {"detail": json.loads(delivery.body), "endpoint": endpoint_id}
+    message = {
+        "detail": json.loads(delivery.body),
+        "endpoint": endpoint_id,
+        "asked": live.clock.wall_ms(),
+    }
     live.queues.send(live.env["NOTIFY_QUEUE"], message)
     return Response.of(_delivery_view(delivery), 202)
 

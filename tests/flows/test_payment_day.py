@@ -213,7 +213,7 @@ def test_a_payment_confirmed_after_the_cut_off_is_booked_in_the_next_day(
     payment = create(world, key, 250_107)
     world.pay(payment)
     today = world.until_closed()
-    world.invoke("Settle", {"currency": "IRR"})
+    world.plan_settlement()
     world.deliver("SettleQueue")
     assert world.payment(payment["id"]).moved
     world.run(hours=1)

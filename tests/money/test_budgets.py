@@ -73,7 +73,7 @@ def test_a_whole_life_to_executed(world: World, key: str) -> None:
         world.deliver("TimerQueue")
     # Timer, reference, payment, its page read and chosen, its return, its timer.
     assert sum(aws(calls).values()) <= 8, aws(calls)
-    assert units(calls) == 3 <= 4
+    assert units(calls) == 3
 
 
 def test_confirm_in_its_own_day(world: World, key: str) -> None:
@@ -129,20 +129,21 @@ def test_settlement_writes_one_unit_for_each_payment_still_open(world: World, ke
     world.until_closed()
     world.queues["TimerQueue"].clear()
     with world.counted() as calls:
-        world.invoke("Settle", {"currency": "IRR"})
+        world.plan_settlement()
         world.deliver("SettleQueue")
     assert units(calls) == 2 + open_now
 
 
 def test_settlement_does_not_read_a_payment_twice(world: World, key: str) -> None:
     """Reads grow with pages of the day, not with payments."""
+    world.add_merchant(modes=("live",))  # an idle book is peeked into once a day, whatever happens
     counts: list[Counter[str]] = []
     for day, many in enumerate((1, 3, 12)):
         for n in range(many):
             paid(world, key, 250_000 + 10 * n, channel="zarinpal", reference=f"{day}-{n}")
         world.until_closed()
         with world.counted() as calls:
-            world.invoke("Settle", {"currency": "IRR"})
+            world.plan_settlement()
             world.deliver("SettleQueue")
         counts.append(aws(calls))
     assert counts[1]["dynamodb.Query"] == counts[2]["dynamodb.Query"]

@@ -159,7 +159,7 @@ def _late(world: World, key: str) -> Any:
     world.now = world.now.replace(hour=12, minute=58)
     payment = _at_bank(107)(world, key)
     world.until_closed()
-    world.invoke("Settle", {"currency": "IRR"})
+    world.plan_settlement()
     world.deliver("SettleQueue")
     assert world.payment(payment["id"]).moved
     return payment
@@ -211,7 +211,7 @@ def _busy_day(world: World, key: str) -> Any:
     world.until_closed()
     world.queues["TimerQueue"].clear()  # and its timers are lost: settlement must find it (R10)
     world.queues["RefundQueue"].clear()
-    world.invoke("Settle", {"currency": "IRR"})
+    world.plan_settlement()
     return taken
 
 
@@ -245,7 +245,7 @@ def _sealed(account: str) -> Callable[[World, str], Any]:
         world.add_merchant(iban=world.live.vault.seal(account.encode(), MERCHANT))
         paid(world, key)
         world.until_closed()
-        world.invoke("Settle", {"currency": "IRR"})
+        world.plan_settlement()
         world.deliver("SettleQueue")
         return None
 

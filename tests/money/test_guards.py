@@ -202,6 +202,15 @@ def refund_count(world: World) -> None:
     refused(begin, world, payment, giving(payment, "one more"))
 
 
+def refund_ask_turn(world: World) -> None:
+    """Two timers of one refund: only one may ask the channel."""
+    payment = executed(world)
+    refund = giving(payment)
+    begin(world, payment, refund)
+    world.books[0].ask_refund(payment, refund, 2)
+    refused(world.books[0].ask_refund, payment, refund, 3)
+
+
 def refund_done_pending(world: World) -> None:
     payment = executed(world)
     refund = giving(payment)
@@ -234,8 +243,8 @@ def move_open(world: World) -> None:
 
 def seal_absent(world: World) -> None:
     day = dt.date(2026, 5, 4)
-    one = seal(BOOK, None, day, day, Lines.of([], []), at_ms=1, iban=None)
-    two = seal(BOOK, None, day, day + DAY, Lines.of([], []), at_ms=2, iban=None)
+    one = seal(BOOK, None, day, day, Lines.of([], []), at_ms=1, payee=None)
+    two = seal(BOOK, None, day, day + DAY, Lines.of([], []), at_ms=2, payee=None)
     world.books[1].put_lines(one.lines_key, Lines.of([], []))
     world.books[1].put(one)
     refused(world.books[1].put, two)
@@ -291,6 +300,7 @@ SCENARIOS: dict[str, Callable[[World], None]] = {
     "refund.once": refund_once,
     "refund.bound": refund_bound,
     "refund.count": refund_count,
+    "refund_ask.turn": refund_ask_turn,
     "refund_done.pending": refund_done_pending,
     "refund_undo.pending": refund_undo_pending,
     "fence.forward": fence_forward,

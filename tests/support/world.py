@@ -527,8 +527,13 @@ class World:
 
     def settle(self) -> None:
         """The schedule fires, and the day's messages are delivered when their grace is over."""
-        self.invoke("Settle", {"currency": "IRR"})
+        self.plan_settlement()
         self.run(hours=1)
+
+    def plan_settlement(self) -> None:
+        """The schedule fires: a message per book waits for its day's grace to be over."""
+        self.put_message("SettleQueue", '{"currency":"IRR"}', 0)
+        self.deliver("SettleQueue")
 
     def put_message(self, queue: str, body: str, delay_s: int) -> None:
         self._fresh_receipt += 1

@@ -80,7 +80,11 @@ class AttemptRecord:
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """Money on its way back to the payer; `key` makes a replay the same refund."""
+    """Money on its way back to the payer; `key` makes a replay the same refund.
+
+    Who asks the channel first sets `asked_at_ms` under a condition: a channel that keeps no keys
+    must never be asked by two at once.
+    """
 
     key: str
     refund_id: str
@@ -92,6 +96,7 @@ class Refund:
     code: str | None = None
     reference: str | None = None
     done_at_ms: int | None = None
+    asked_at_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from payvand.edge import log
 from payvand.errors import NotFound, Overtaken, PayvandError
 from payvand.ids import PaymentId
 from payvand.payment import Failure, Payment, Status, execution
@@ -65,15 +66,23 @@ def attempt_of(payment: Payment, index: int) -> Attempt:
     )
 
 
-def resolve(live: "Wiring", payment: Payment, *, payer_is_back: bool) -> Resolution:
+def resolve(
+    live: "Wiring", payment: Payment, *, payer_is_back: bool, within_s: float
+) -> Resolution:
     """Ask about every attempt that is not the winner, and write what is certain.
+
+    After `within_s` no further attempt is asked: it stays unknown until the next time.
 
     While the payer may still be on the way, a dead attempt leaves the payment open for another one.
     """
     answers: list[Answer | None] = []
+    until_ms = live.clock.wall_ms() + within_s * 1000
     for index in range(len(payment.attempts)):
         if payment.execution is not None and payment.execution.attempt == index:
             answers.append(None)
+            continue
+        if live.clock.wall_ms() >= until_ms:
+            answers.append(Answer(Verdict.UNKNOWN))
             continue
         channel = channel_of(live, payment, payment.attempts[index].channel)
         payment, answer = take(
@@ -143,6 +152,7 @@ def _give_back(channel: Channel, payment: Payment, index: int, taken: Answer) ->
     attempt = attempt_of(payment, index)
     answer = channel.reverse(attempt)
     if answer.verdict in {Verdict.REVERSED, Verdict.DEAD}:
+        log.metric("ExtraTakingsReturned")
         return answer
     if answer.verdict is Verdict.PAID:  # an explicit no: too late to reverse, so refund
         key = f"extra-{attempt.attempt_key}"
@@ -151,6 +161,7 @@ def _give_back(channel: Channel, payment: Payment, index: int, taken: Answer) ->
             attempt, reference, taken.money or attempt.money, key, first_try=False
         )
         if refund.verdict is RefundVerdict.DONE:
+            log.metric("ExtraTakingsReturned")
             return Answer(Verdict.REVERSED, code=refund.code)
     return Answer(Verdict.UNKNOWN, code=answer.code)
 

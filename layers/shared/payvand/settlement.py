@@ -23,6 +23,15 @@ PAYOUTS_WATCHED: Final = 8
 RETURN_WATCH_DAYS: Final = 5
 """How long an executed payout may still come back from the merchant's bank."""
 GENESIS: Final = "0" * 64
+_MAY_CHANGE: Final = (
+    "state",
+    "state_at_ms",
+    "paid_at_ms",
+    "bank_code",
+    "bank_reason",
+    "bank_reference",
+)
+"""What a seal's digest leaves out."""
 
 
 class PayoutState(StrEnum):
@@ -39,6 +48,7 @@ class Line:
     """One booked movement of a merchant-day, from fields that never change again (seals R8)."""
 
     id: str
+    day: dt.date
     at_ms: int
     legs: ledger.Legs
 
@@ -58,7 +68,8 @@ class Lines:
     def to_bytes(self) -> bytes:
         """JSON lines: movements, then open payments."""
         rows: list[dict[str, Any]] = [
-            {"id": x.id, "at": x.at_ms, "legs": x.legs} for x in self.lines
+            {"id": x.id, "day": x.day.isoformat(), "at": x.at_ms, "legs": x.legs}
+            for x in self.lines
         ]
         rows += [{"open": id} for id in self.open_ids]
         return "".join(_canonical(row) + "\n" for row in rows).encode()
@@ -67,8 +78,21 @@ class Lines:
     def from_bytes(cls, content: bytes) -> "Lines":
         """The inverse of `to_bytes`."""
         rows = [json.loads(row) for row in content.splitlines()]
-        lines = tuple(Line(r["id"], r["at"], r["legs"]) for r in rows if "id" in r)
+        lines = tuple(
+            Line(r["id"], dt.date.fromisoformat(r["day"]), r["at"], r["legs"])
+            for r in rows
+            if "id" in r
+        )
         return cls(lines, tuple(r["open"] for r in rows if "open" in r))
+
+
+@dataclass(frozen=True, slots=True)
+class Payee:
+    """Who a payout goes to: an account (encrypted), its last digits for people, and a name."""
+
+    iban: bytes
+    iban_last4: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +100,7 @@ class Seal:
     """One link of a book's chain. Only `state` and what the bank said may change later.
 
     `payout_minor` = max(0, opening + sum); `closing_minor` = opening + sum − payout, so a negative
-    balance is carried. `iban` is the account the payout goes to, encrypted, fixed here for every
-    try.
+    balance is carried. `iban` (encrypted) and `payee` say who is paid, fixed here for every try.
     """
 
     book: Book
@@ -94,8 +117,11 @@ class Seal:
     lines_digest: str
     previous: str
     iban: bytes | None = None
+    iban_last4: str | None = None
+    payee: str | None = None
     state: PayoutState | None = None
     state_at_ms: int | None = None
+    paid_at_ms: int | None = None
     bank_code: str | None = None
     bank_reason: str | None = None
     bank_reference: str | None = None
@@ -109,7 +135,7 @@ class Seal:
     def digest(self) -> str:
         """SHA-256 over everything that must never change, the previous digest included."""
         fixed = asdict(self)
-        for name in ("state", "state_at_ms", "bank_code", "bank_reason", "bank_reference"):
+        for name in _MAY_CHANGE:
             del fixed[name]
         fixed["book"] = self.book.key
         fixed["iban"] = None if self.iban is None else self.iban.hex()
@@ -134,7 +160,7 @@ def seal(
     lines: Lines,
     *,
     at_ms: int,
-    iban: bytes | None,
+    payee: Payee | None,
 ) -> Seal:
     """The next link of a chain. Without an account to pay to, the balance waits."""
     content = lines.to_bytes()
@@ -143,7 +169,7 @@ def seal(
     assert sum(sums.values()) == 0, "a day's journals balance"
     opening = 0 if last is None else last.closing_minor
     balance = opening + ledger.owed(sums)
-    payout = max(0, balance) if iban is not None else 0
+    payout = max(0, balance) if payee is not None else 0
     return Seal(
         book=book,
         n=n,
@@ -158,7 +184,9 @@ def seal(
         lines_key=lines_key(book, n, content),
         lines_digest=hashlib.sha256(content).hexdigest(),
         previous=GENESIS if last is None else last.digest,
-        iban=iban if payout else None,
+        iban=payee.iban if payee and payout else None,
+        iban_last4=payee.iban_last4 if payee and payout else None,
+        payee=payee.name if payee and payout else None,
         state=PayoutState.NEW if payout else None,
     )
 

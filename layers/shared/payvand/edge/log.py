@@ -10,6 +10,8 @@ import json
 import sys
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
@@ -59,6 +61,23 @@ def error(exc: BaseException) -> None:
         if "AccessDenied" in str(exc.response["Error"].get("Code")):
             _fields["denied"] = str(exc.response["Error"].get("Message"))
     metric("Errors")
+
+
+class Failed(Exception):
+    """What a handler without a caller raises: the kind of the fault, never its data."""
+
+
+@contextmanager
+def line(context: Any) -> Iterator[None]:
+    """The line of one call that must raise to be woken again: written either way."""
+    begin()
+    try:
+        yield
+    except Exception as exc:  # noqa: BLE001 - it must raise, and say nothing of the data
+        error(exc)
+        raise Failed(type(exc).__name__) from None
+    finally:
+        end(context)
 
 
 def end(context: Any = None) -> None:

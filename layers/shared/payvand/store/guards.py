@@ -35,6 +35,7 @@ GUARDS: Final[dict[str, str]] = {
     "refund.once": "attribute_not_exists(#refunds.#key)",
     "refund.bound": "#refunded <= :room",
     "refund.count": "size(#refunds) < :most",
+    "refund_ask.turn": "#refunds.#key.#asked = :seen",
     "refund_done.pending": "#refunds.#key.#state = :pending",
     "refund_undo.pending": "#refunds.#key.#state = :pending",
     # Settlement: rules R1, R2 and R6

@@ -168,6 +168,7 @@ def _refund(key: str, item: Mapping[str, Any]) -> Refund:
         code=item.get("code"),
         reference=item.get("ref"),
         done_at_ms=item.get("done"),
+        asked_at_ms=item["asked"],
     )
 
 
@@ -342,6 +343,16 @@ class Payments:
         )
         self._payments.transact([change, posting, self._day_open(payment.id.book, refund.day)])
 
+    def ask_refund(self, payment: Payment, refund: Refund, now_ms: int) -> None:
+        """Take the next turn at asking the channel. Raises Overtaken when another took it."""
+        self._update(
+            payment,
+            "SET #refunds.#key.#asked = :now",
+            guard("refund_ask.turn"),
+            {":now": now_ms, ":seen": refund.asked_at_ms},
+            {"#key": refund.key},
+        )
+
     def refund_done(self, payment: Payment, refund: Refund) -> None:
         """The channel gave it back. Raises Overtaken when it was decided already."""
         self._update(
@@ -457,6 +468,7 @@ def _refund_to_item(refund: Refund) -> Item:
         "code": refund.code,
         "ref": refund.reference,
         "done": refund.done_at_ms,
+        "asked": refund.asked_at_ms,
     }
     return {name: value for name, value in item.items() if value is not None}
 
@@ -468,4 +480,5 @@ def _entry(item: Mapping[str, Any]) -> Entry:
 
 def _line(item: Mapping[str, Any]) -> Line:
     at_ms = item["exe"]["at"] if "exe" in item else item["at"]
-    return Line(item["id"], at_ms, dict(item["legs"]))
+    day = dt.date.fromisoformat(item["pk"].split("#")[1])
+    return Line(item["id"], day, at_ms, dict(item["legs"]))

@@ -44,6 +44,8 @@ def _to_item(seal: Seal) -> Item:
         "previous": seal.previous,
         "digest": seal.digest,
         "iban": seal.iban,
+        "iban_last4": seal.iban_last4,
+        "payee": seal.payee,
         "payout_state": seal.state and seal.state.value,
     }
 
@@ -66,8 +68,11 @@ def from_item(item: Mapping[str, Any]) -> Seal:
         lines_digest=item["lines_digest"],
         previous=item["previous"],
         iban=item.get("iban"),
+        iban_last4=item.get("iban_last4"),
+        payee=item.get("payee"),
         state=None if state is None else PayoutState(state),
         state_at_ms=item.get("state_at"),
+        paid_at_ms=item.get("paid_at"),
         bank_code=item.get("bank_code"),
         bank_reason=item.get("bank_reason"),
         bank_reference=item.get("bank_ref"),
@@ -87,19 +92,20 @@ class Settlements:
         self._s3 = s3
         self._bucket = bucket
 
-    def fence(self, book: Book, day: dt.date) -> int | None:
-        """Nothing can be posted into days up to `day` any more (seals R1). A greater fence stands.
+    def database_ms(self, book: Book) -> int | None:
+        """The database's clock, as a strong read of the head saw it (seals R5)."""
+        return self._table.get({"pk": book.key, "sk": "head"}).server_ms
 
-        Returns the database's clock as the read before it saw it.
-        """
-        key = {"pk": book.key, "sk": "head"}
-        server_ms = self._table.get(key).server_ms
+    def fence(self, book: Book, day: dt.date) -> None:
+        """Nothing can be posted up to `day` any more (seals R1). A greater fence stands."""
         request = self._table.update_request(
-            key, "SET #closing = :day", guard("fence.forward"), {":day": day.isoformat()}
+            {"pk": book.key, "sk": "head"},
+            "SET #closing = :day",
+            guard("fence.forward"),
+            {":day": day.isoformat()},
         )
         with suppress(Overtaken):
             self._table.write(request)
-        return server_ms
 
     def seals(self, book: Book, *, before: int | None = None, limit: int) -> Iterator[Seal]:
         """The chain, newest first, older than position `before`."""
@@ -181,6 +187,7 @@ class Settlements:
         changes = {
             "payout_state": seal.state.value,
             "state_at": seal.state_at_ms,
+            "paid_at": seal.paid_at_ms,
             "bank_code": seal.bank_code,
             "bank_reason": seal.bank_reason,
             "bank_ref": seal.bank_reference,
