@@ -716,7 +716,6 @@ NEEDS: Final[dict[tuple[str, str, str], Need]] = {
     ("Payout", "dynamodb:UpdateItem", "SettlementTable"): Need(_pays_out),
     ("Payout", "dynamodb:ConditionCheckItem", "SettlementTable"): Need(_comes_back),
     ("Payout", "dynamodb:PutItem", "PaymentsTable"): Need(_comes_back),
-    ("Payout", "dynamodb:GetItem", "MerchantsTable"): Need(_pays_out),
     ("Payout", "dynamodb:GetItem", "LabTable"): Need(_pays_out),
     ("Payout", "kms:Decrypt", "DataKey"): Need(_pays_out),
     ("Payout", "s3:PutObject", "FilesBucket/bank/out/*"): Need(_pays_out),
