@@ -244,6 +244,7 @@ def problem_schema() -> Doc:
     }
 
 
+@cache
 def codes() -> list[Doc]:
     """Every stable `code` an operation can answer: read off the places that raise them."""
     folders = {folder for folder, route in routes() if not route.page}

@@ -1,0 +1,89 @@
+"""Every AWS client has short time-outs and few tries; nothing is built before it is needed."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from payvand.edge import wiring
+from payvand.edge.wiring import Wiring, public_base_url
+
+ROOT = Path(__file__).parents[2]
+SERVICES = ("dynamodb", "sqs", "s3", "kms", "secretsmanager", "events")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_no_client_waits_long_or_tries_often(service: str) -> None:
+    config: Any = Wiring({}).client(service).meta.config
+    assert 0 < config.connect_timeout <= 3
+    assert 0 < config.read_timeout <= 10
+    assert config.retries["mode"] == "standard"
+    assert 1 <= config.retries["total_max_attempts"] <= 3
+
+
+def test_the_worst_wait_for_one_call_fits_a_function() -> None:
+    worst_s = (wiring.AWS_CONNECT_TIMEOUT_S + wiring.AWS_READ_TIMEOUT_S) * wiring.AWS_TRIES
+    assert worst_s <= 25
+
+
+def test_one_session_makes_all_clients() -> None:
+    live = Wiring({})
+    live.client("sqs")
+    assert live._session is live._session
+
+
+def test_clients_are_made_nowhere_else() -> None:
+    """A client made beside the wiring would wait for a minute, five times."""
+    for path in [
+        *(ROOT / "functions").rglob("*.py"),
+        *(ROOT / "layers/shared/payvand").rglob("*.py"),
+    ]:
+        if path.match("layers/shared/payvand/edge/wiring.py") or "functions/lab" in str(path):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            made = isinstance(node, ast.Call) and getattr(node.func, "attr", "") in {
+                "client",
+                "resource",
+            }
+            own = made and ast.unparse(node).startswith(("boto3.", "session."))
+            assert not own, f"{path}: {ast.unparse(node)}"
+
+
+def test_the_lab_has_time_outs_too() -> None:
+    text = (ROOT / "functions/lab/wiring.py").read_text(encoding="utf-8")
+    assert "connect_timeout" in text and "read_timeout" in text
+
+
+def test_hosts_are_read_from_a_list() -> None:
+    live = Wiring({"WEBHOOK_ALLOWED_HOSTS": "127.0.0.1:8080,,10.0.0.1:9"})
+    assert live.webhook_allowed_hosts == {"127.0.0.1:8080", "10.0.0.1:9"}
+    assert Wiring({}).webhook_allowed_hosts == frozenset()
+
+
+def test_the_public_address_has_no_slash_at_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PUBLIC_BASE_URL", "https://pay.example/")
+    assert public_base_url() == "https://pay.example"
+    monkeypatch.delenv("PUBLIC_BASE_URL")
+    assert public_base_url() == ""
+
+
+def test_a_door_is_loaded_when_it_is_needed() -> None:
+    """What a cold start does not use, it does not load."""
+    code = (
+        "import sys; sys.path[:0] = ['.', 'layers/shared'];"
+        "import functions.payment_init.handler;"
+        "heavy = {'jinja2', 'cryptography', 'boto3', 'httpx', 'yaml'} & set(sys.modules);"
+        "print(sorted(heavy))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout.strip() == "[]"
