@@ -26,7 +26,7 @@ _ONE: Final = r"([0-9A-Za-z_.-]{1,64})"
 
 
 def _index(world: World, req: Request) -> Response:
-    return pages.index(req, world.clock.offset_s())
+    return pages.index(req, world.clock.offset_s(), controls_open=world.controls_open)
 
 
 def _show_clock(world: World, req: Request) -> Response:  # noqa: ARG001 - every door's shape
@@ -71,6 +71,8 @@ _ROUTES: Final[tuple[tuple[str, str, Door], ...]] = (
     ("POST", rf"webhooks/{_ONE}", webhooks.receive),
     ("GET", rf"webhooks/{_ONE}", webhooks.read),
 )
+_CONTROLS: Final = frozenset({_move_clock, bank.run, noticebank.run, webhooks.fail})
+"""Doors that change how the outside world goes for every test book: never a stranger's."""
 _PATTERNS: Final = tuple(
     (method, re.compile(path, re.ASCII), door) for method, path, door in _ROUTES
 )
@@ -111,6 +113,8 @@ def _route(world: World, req: Request) -> Response:
     path, allowed = "/".join(req.path), set[str]()
     for method, pattern, door in _PATTERNS:
         found = pattern.fullmatch(path)
+        if found and method == req.method and door in _CONTROLS and not world.controls_open:
+            return as_json({"error": "The lab's controls are closed on this stack."}, 403)
         if found and method == req.method:
             return door(world, req, *found.groups())
         if found:

@@ -132,7 +132,7 @@ def listing(
     )
 
 
-def index(req: Request, offset_s: int) -> Response:
+def index(req: Request, offset_s: int, *, controls_open: bool) -> Response:
     """GET /lab: every door, the clock and the magic amounts."""
     if req.wants_json:
         return as_json({"data": [{"door": f"{req.base}/lab/{n}", "what": w} for n, w in DOORS]})
@@ -144,5 +144,6 @@ def index(req: Request, offset_s: int) -> Response:
         doors=DOORS,
         now=rfc3339(req.now),
         offset_s=offset_s,
+        controls_open=controls_open,
         endings=endings.ENDINGS,
     )

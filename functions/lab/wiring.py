@@ -30,4 +30,5 @@ def wiring() -> World:
         http=Http(),
         sleep=time.sleep,
         public_base=env.get("PUBLIC_BASE_URL", "").rstrip("/"),
+        controls_open=env.get("LAB_CONTROLS") == "open",
     )

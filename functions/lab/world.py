@@ -61,3 +61,4 @@ class World:
     http: Http
     sleep: Callable[[float], None]
     public_base: str  # "" = take it from the request
+    controls_open: bool = False  # whether anybody may move the clock and drive the parties

@@ -142,6 +142,7 @@ def parameters(site: Site, template: Path) -> dict[str, str]:
         "PublicBaseUrl": site.url,
         "WebhookAllowedHosts": f"127.0.0.1:{site.port}",
         "TestTimerSliceSeconds": "2",
+        "LabControls": "open",
     }
     known = declared_parameters(template)
     return {name: value for name, value in local.items() if name in known}

@@ -127,6 +127,7 @@ class Lab:
             http=self.product,
             sleep=self.slept.append,
             public_base=BASE,
+            controls_open=True,
         )
 
     def later(self, seconds: int) -> None:

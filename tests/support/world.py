@@ -232,6 +232,7 @@ class World:
             http=_Inside(self),
             sleep=self._sleep,
             public_base=BASE,
+            controls_open=True,
         )
 
     def _wall(self) -> float:

@@ -14,7 +14,10 @@ from functions.lab import handler, wiring
 from functions.lab.clock import OFFSET_MAX_S
 from functions.lab.endings import ENDINGS
 from functions.lab.world import World
+from payvand_cli import build
+from payvand_cli.paths import Site
 from tests.channels.lab_world import BASE, TABLE, Lab
+from tests.support import template
 
 JSON = {"accept": "application/json"}
 
@@ -213,6 +216,73 @@ def test_without_a_public_address_the_request_says_where_we_are(
     assert answer["headers"]["location"] == f"{base}/lab"
 
 
+CONTROLS = ["clock", "bank/run", "noticebank/run", "webhooks/shop/fail"]
+
+
+def with_controls(lab: Lab, **changes: bool) -> None:
+    """The same lab as another stack has it; without a change, as nobody said anything."""
+    kept = {n: getattr(lab.world, n) for n in World.__slots__ if n != "controls_open"}
+    lab.world = World(**kept, **changes)
+
+
+@pytest.mark.parametrize("door", CONTROLS)
+def test_a_stranger_cannot_drive_the_lab(lab: Lab, door: str) -> None:
+    lab.files.kept["bank/out/po_1.json"] = b"{}"
+    with_controls(lab)
+    got = lab.call("POST", f"/lab/{door}", {"advance_s": 60, "times": 1})
+    assert (got.status, got.headers["content-type"]) == (403, "application/json")
+    assert got.json() == {"error": "The lab's controls are closed on this stack."}
+    assert lab.call("GET", "/lab/clock").json()["offset_s"] == 0
+    assert set(lab.files.kept) == {"bank/out/po_1.json"}
+    assert lab.call("POST", "/lab/webhooks/shop", "x").status == 200
+    with_controls(lab, controls_open=True)
+    assert lab.call("POST", f"/lab/{door}", {"advance_s": 60, "times": 1}).status == 200
+
+
+@pytest.mark.parametrize("path", ["/lab//clock", "/lab/clock/", "/lab/./clock", "/lab/CLOCK"])
+def test_no_spelling_of_a_closed_door_opens_it(lab: Lab, path: str) -> None:
+    with_controls(lab)
+    assert lab.call("POST", path, {"advance_s": 60}).status in {403, 404}
+    assert lab.world.clock.offset_s() == 0
+
+
+def test_a_closed_lab_still_takes_payments_and_shows_everything(lab: Lab) -> None:
+    with_controls(lab)
+    for path in ("/lab", "/lab/clock", "/lab/bank", "/lab/webhooks", "/lab/noticebank"):
+        assert lab.call("GET", path).status == 200
+    assert lab.call("POST", "/lab/noticebank/shops", {}).status < 300
+    page = lab.call("GET", "/lab").body
+    assert b'action="https://pay.example/lab/clock"' not in page
+    assert b"LabControls=closed" in page
+
+
+@pytest.mark.parametrize(
+    ("value", "status"), [(None, 403), ("", 403), ("closed", 403), ("OPEN", 403), ("open", 400)]
+)
+def test_only_the_word_open_opens_the_controls(
+    lab: Lab,
+    fresh_wiring: None,
+    monkeypatch: pytest.MonkeyPatch,
+    value: str | None,
+    status: int,
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("LAB_TABLE", TABLE)
+    monkeypatch.setenv("FILES_BUCKET", "files")
+    monkeypatch.delenv("LAB_CONTROLS", raising=False)
+    if value is not None:
+        monkeypatch.setenv("LAB_CONTROLS", value)
+    event = {"httpMethod": "POST", "path": "/lab/clock", "body": "{}", "requestContext": {}}
+    assert handler.lambda_handler(event, None)["statusCode"] == status
+
+
+def test_a_stack_is_closed_unless_told_and_a_laptop_s_is_open(tmp_path: Path) -> None:
+    declared = template.template()["Parameters"]["LabControls"]
+    assert (declared["AllowedValues"], declared["Default"]) == (["open", "closed"], "closed")
+    site = Site(tmp_path, tmp_path / "local.json", 8080)
+    assert build.parameters(site, template.PATH)["LabControls"] == "open"
+
+
 @pytest.fixture
 def fresh_wiring() -> Iterator[None]:
     wiring.wiring.cache_clear()
@@ -229,6 +299,7 @@ def test_the_real_handler_runs_on_its_environment(
     monkeypatch.setenv("LAB_TABLE", TABLE)
     monkeypatch.setenv("FILES_BUCKET", "files")
     monkeypatch.setenv("PUBLIC_BASE_URL", BASE + "/")
+    monkeypatch.setenv("LAB_CONTROLS", "open")
     files.put_object(Bucket="files", Key="bank/out/po_1.json", Body=b"{}")
     event: dict[str, Any] = {"httpMethod": "POST", "path": "/lab/bank/run", "requestContext": {}}
     answer = handler.lambda_handler(event, None)
