@@ -222,7 +222,7 @@ CONTROLS = ["clock", "bank/run", "noticebank/run", "webhooks/shop/fail"]
 def with_controls(lab: Lab, **changes: bool) -> None:
     """The same lab as another stack has it; without a change, as nobody said anything."""
     kept = {n: getattr(lab.world, n) for n in World.__slots__ if n != "controls_open"}
-    lab.world = World(**kept, **changes)
+    lab.world = World(**{**kept, **changes})
 
 
 @pytest.mark.parametrize("door", CONTROLS)
