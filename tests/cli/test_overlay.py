@@ -1,8 +1,10 @@
 """Schedules are shifted to UTC exactly, or not at all."""
 
+from unittest.mock import Mock
+
 import pytest
 
-from payvand_cli.overlay import fixed_offset, to_utc
+from payvand_cli.overlay import fixed_offset, mapping, to_utc
 
 TEHRAN = "Asia/Tehran"
 
@@ -45,3 +47,24 @@ def test_what_cannot_be_shifted_exactly_is_refused(expression: str) -> None:
 def test_a_zone_with_summer_time_is_refused() -> None:
     with pytest.raises(ValueError, match="clocks change"):
         fixed_offset("Europe/Riga")
+
+
+@pytest.mark.parametrize(
+    ("source", "scaling", "limited"),
+    [
+        ("arn:aws:sqs:us-east-1:1:payvand-timer", None, True),
+        ("arn:aws:sqs:us-east-1:1:payvand-timer", {"MaximumConcurrency": 7}, False),
+        ("arn:aws:dynamodb:us-east-1:1:table/t/stream/s", None, False),
+    ],
+)
+def test_a_queues_worker_runs_twice_at_once_unless_the_template_says_otherwise(
+    source: str, scaling: dict[str, int] | None, *, limited: bool
+) -> None:
+    functions = Mock()
+    functions.get_event_source_mapping.return_value = {
+        "EventSourceArn": source,
+        **({"ScalingConfig": scaling} if scaling else {}),
+    }
+    done = list(mapping(Mock(functions=functions), "id-1"))
+    assert done == (["payvand-timer: 2 workers at once"] if limited else [])
+    assert functions.update_event_source_mapping.called is limited
