@@ -30,7 +30,7 @@ from payvand_cli.stack import Stack
 from payvand_cli.web import Browser, Lab, Shop, Surprise, good
 
 CURRENCY: Final = "IRR"
-PAYERS_AT_ONCE: Final = 3
+PAYERS_AT_ONCE: Final = 2
 """More would only start more workers of every function on two cores."""
 BEFORE_CUT_OFF: Final = dt.timedelta(hours=2)
 SESSIONS_DIE: Final = dt.timedelta(minutes=16)
@@ -84,9 +84,8 @@ class Plan:
         return "page" + "".join(f" → {TITLES[name]}" for name in self.chooses)
 
 
-# The last three digits of an amount choose what the lab does (docs/lab.md). Slow ones first.
+# The last three digits of an amount choose what the lab does (docs/lab.md). Slow ones early.
 DAY: Final = (
-    Plan("channel silent when asked to verify", 420_102, "executed", "zarinpal"),
     Plan(
         "paid on the page, part given back later",
         1_500_000,
@@ -94,6 +93,7 @@ DAY: Final = (
         chooses=("zarinpal",),
         refund=Refund(400_000, "done"),
     ),
+    Plan("channel silent when asked to verify", 420_102, "executed", "zarinpal"),
     Plan(
         "two channels tried; refund refused by channel",
         2_400_000,
@@ -256,13 +256,13 @@ class Day:
         return {row["id"]: row for row in rows if row["id"] in mine}
 
     def settled(self, *, but: str = "") -> bool:
-        """Whether every payment is final (one kind of trouble may take longer)."""
-        seen = self.look()
-        return all(
-            seen.get(p.id, {}).get("status") not in {"created", "redirected", "accepted"}
-            for p in self.played
-            if p.id and p.plan.tried != but
-        )
+        """Whether every payment is final (one kind of trouble may take longer).
+
+        Asked of the table, because it is asked often and two cores have other work.
+        """
+        waiting = {p.id for p in self.played if p.id and p.plan.tried != but}
+        stored = self.doors.payments.payments(self.book, self.day, 0, before=None, limit=1000)
+        return not any(p.is_open for p in stored if p.id.text in waiting)
 
     # ── refunds, settlement, bank ─────────────────────────────────────────────────────────────
 
@@ -284,7 +284,8 @@ class Day:
 
     def payouts(self, *states: str) -> bool:
         """Whether every payout is in one of these states."""
-        return all(p["status"] in states for p in self.shop.all("/payouts"))
+        seals = self.doors.settlements.seals(self.book, limit=10)
+        return all(seal.state in states for seal in seals if seal.payout_minor)
 
     def finish(self) -> None:
         """Read every payment and refund a last time."""
@@ -315,7 +316,9 @@ def _course(day: Day) -> None:
     end = cut_off(day.day, CURRENCY)
     day.move(end - BEFORE_CUT_OFF)
     with step(f"{len(DAY)} payers", f"{len(DAY)} payers on {day.day}"):
-        day.play(DAY)
+        # The first one starts a worker of each function; whoever comes at once would start more.
+        day.play(DAY[:1])
+        day.play(DAY[1:])
     with step("sixteen minutes later", "sixteen minutes later: what was left open is resolved"):
         day.move(day.now() + SESSIONS_DIE)
         until("every payment final", lambda: day.settled(but="channel reports another amount"))
@@ -374,7 +377,7 @@ def play(local: dict[str, Any]) -> int:
         problem(f"the day is not in order: {bad} of {len(checks)} checks failed {took}")
         return 1
     line(f"[bold green]the day is in order[/] {took}")
-    line(f"[dim]one payment in full:[/] payvand story {day.played[1].id}")
+    line(f"[dim]one payment in full:[/] payvand story {day.played[0].id}")
     return 0
 
 

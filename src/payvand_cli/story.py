@@ -297,7 +297,8 @@ def _payout(doors: Doors, text: str) -> Story:
         ("mode", id.book.mode),
         ("state", state),
         ("amount", money(seal.payout_minor, currency)),
-        ("to", f"IBAN kept encrypted, ends in {merchant.iban_last4}" if merchant else ""),
+        ("to", f"{seal.payee}, IBAN kept encrypted, ends in {seal.iban_last4}"),
+        ("executed", moment(seal.paid_at_ms)),
         ("pays", f"{seal.first} … {seal.through}, {seal.count} entries"),
         ("opening", money(seal.opening_minor, currency)),
         ("closing", money(seal.closing_minor, currency)),
@@ -309,8 +310,9 @@ def _payout(doors: Doors, text: str) -> Story:
         ("chain", chain_word(doors, seal)),
     ]
     told = {event_id(seal.at_ms, str(id), "new")}
-    if seal.state in {PayoutState.EXECUTED, PayoutState.RETURNED} and seal.state_at_ms:
-        told.add(event_id(seal.state_at_ms, str(id), seal.state.value))
+    for state, at_ms in (("executed", seal.paid_at_ms), (str(seal.state), seal.state_at_ms)):
+        if at_ms is not None:
+            told.add(event_id(at_ms, str(id), state))
     sections = [
         Section("Payout", [row for row in rows if row[1]]),
         Section(
@@ -318,11 +320,26 @@ def _payout(doors: Doors, text: str) -> Story:
             [(x.id, moment(x.at_ms), legs_text(x.legs)) for x in content.lines],
             ("entry", "at", "moves"),
         ),
+        *(Section("Came back", [row], ("entry", "day", "moves")) for row in _returned(doors, seal)),
         Section("Open when sealed", [(x,) for x in content.open_ids], ("payment",)),
         Section("Bank files", list(_files(doors, id)), ("file", "says")),
         Section("Webhooks", _deliveries(doors, id.book, sorted(told)), HOOK_COLUMNS),
     ]
     return Story(sections, _wall(doors, id.book, seal.at_ms))
+
+
+def _returned(doors: Doors, seal: Seal) -> Iterator[Row]:
+    """The posting of a payout that came back."""
+    if seal.state is not PayoutState.RETURNED or seal.state_at_ms is None:
+        return
+    key, back = f"r:{seal.payout_id}", dt.datetime.fromtimestamp(seal.state_at_ms / 1000, dt.UTC)
+    first = label(back, seal.book.currency)
+    for day in days(first, first + dt.timedelta(UNDONE_WITHIN_DAYS)):
+        where = {"pk": partition(seal.book, day, 0), "id": key}
+        item = doors.table("PaymentsTable").get(where).item
+        if item is not None:
+            yield key, day.isoformat(), legs_text(item["legs"])
+            return
 
 
 def _files(doors: Doors, id: PayoutId) -> Iterator[tuple[str, str]]:
