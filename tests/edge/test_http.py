@@ -166,8 +166,9 @@ def test_half_an_answer_is_silence(party: Party, words: bytes) -> None:
         send(party)
 
 
-def test_too_large_is_silence_and_spoils_nothing(party: Party) -> None:
-    party.says(answer(b"x" * (BODY_MAX + 100_000)), answer(b"ours"))
+@pytest.mark.parametrize("more", [10, 100_000])
+def test_too_large_is_silence_and_spoils_nothing(party: Party, more: int) -> None:
+    party.says(answer(b"x" * (BODY_MAX + more)), answer(b"ours"))
     http = Http()
     with pytest.raises(Silence, match="large"):
         send(party, http)

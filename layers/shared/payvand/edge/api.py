@@ -288,9 +288,8 @@ def _validated[Model: BaseModel](model: type[Model], value: dict[str, Any]) -> M
 
 
 def _place(parts: tuple[int | str, ...]) -> str:
-    """Where in the input; a name the caller made up may be endless, or no text at all."""
-    name = ".".join(map(str, parts)) or "(body)"
-    return name[:FIELD_MAX].encode(errors="replace").decode()
+    """Where in the input; a name the caller made up may be endless."""
+    return ".".join(map(str, parts))[:FIELD_MAX] or "(body)"
 
 
 def found(thing: Any | None) -> Any:
