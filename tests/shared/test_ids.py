@@ -125,12 +125,8 @@ def test_a_changed_letter_of_a_payment_id_is_another_id_or_refused(id: PaymentId
         except ValueError:
             continue
         assert other != id
-        assert (
-            PaymentId.mint(
-                other.book, other.day, other.ms, other.shard, _entropy(other.text)
-            ).text
-            == text
-        )  # fmt: skip
+        again = PaymentId.mint(other.book, other.day, other.ms, other.shard, _entropy(text))
+        assert again.text == text
 
 
 def _entropy(text: str) -> bytes:
@@ -266,7 +262,11 @@ def test_an_id_minted_today_is_read_for_ever() -> None:
     assert PayoutId.of(Book("mer_0004K7", "live", "IRR"), 3).text == "po_C0096E000003"
 
 
-@given(st.lists(st.text(st.characters(exclude_characters="\x1f")), min_size=1, max_size=4))
+@given(
+    st.lists(
+        st.text(st.characters(codec="utf-8", exclude_characters="\x1f")), min_size=1, max_size=4
+    )
+)
 def test_a_derived_id_follows_from_its_parts_alone(parts: list[str]) -> None:
     one = derived("rfd_", *parts)
     assert one == derived("rfd_", *parts)
