@@ -2,10 +2,12 @@
 
 import os
 from functools import cached_property
-from typing import Any, override
+from typing import Annotated, Any, override
 
 import boto3
+import typer
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 from payvand.store.clock import Clock
 from payvand.store.merchants import Merchants
@@ -13,8 +15,12 @@ from payvand.store.payments import Payments
 from payvand.store.settlements import Settlements
 from payvand.store.table import Table
 from payvand.store.webhooks import WebhookStore
-from payvand_cli.handle import opened
+from payvand_cli.handle import NothingRuns, opened
 from payvand_cli.stack import Stack
+
+StackName = Annotated[
+    str, typer.Option("--stack", help="A stack in an AWS account, by this shell's credentials.")
+]
 
 
 class CloudStack(Stack):
@@ -31,8 +37,19 @@ class CloudStack(Stack):
 
 
 def find_stack(name: str) -> Stack:
-    """The named stack of an AWS account, or the local one when no name is given."""
-    return CloudStack(name) if name else opened().stack
+    """The named stack of an AWS account, or the local one when no name is given.
+
+    Raises:
+        NothingRuns: it cannot be reached, in AWS's own words.
+    """
+    if not name:
+        return opened().stack
+    stack = CloudStack(name)
+    try:
+        _ = stack.outputs
+    except (BotoCoreError, ClientError) as error:
+        raise NothingRuns(f"stack {name}: {error}") from None
+    return stack
 
 
 class Doors:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from payvand_cli.handle import opened
+from payvand_cli.doors import StackName, find_stack
 from payvand_cli.show import line, problem
 from payvand_cli.stack import Stack
 
@@ -74,13 +74,15 @@ def find(stack: Stack, queue: str) -> tuple[str, str]:
     raise LookupError(f"no dead letters for {queue}; there are: {', '.join(sorted(known))}")
 
 
-def redrive(queue: Annotated[str, typer.Argument(help="Queue, e.g. VerifyQueue.")]) -> None:
+def redrive(
+    queue: Annotated[str, typer.Argument(help="Queue, e.g. VerifyQueue.")], stack: StackName = ""
+) -> None:
     """Put a dead-letter queue's messages back to work."""
-    stack = opened().stack
+    found = find_stack(stack)
     try:
-        dead, live = find(stack, queue)
+        dead, live = find(found, queue)
     except LookupError as error:
         problem(str(error))
         raise typer.Exit(1) from None
-    moved = redrive_messages(stack.sqs, dead, live)
+    moved = redrive_messages(found.sqs, dead, live)
     line(f"{moved} message{'' if moved == 1 else 's'} back in {live.rpartition('/')[2]}")

@@ -11,9 +11,9 @@ from payvand import calendar
 from payvand.ids import Book, merchant_number
 from payvand.merchant import Merchant
 from payvand.settlement import SEAL_IDLE_DAYS, Seal
-from payvand_cli.doors import Doors, find_stack
+from payvand_cli.doors import Doors, StackName, find_stack
 from payvand_cli.show import line, problem
-from payvand_cli.story import StackName, money
+from payvand_cli.story import money
 
 PATIENCE_S: Final = 60.0
 LOOK_S: Final = 0.25

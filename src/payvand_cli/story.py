@@ -25,7 +25,7 @@ from payvand.payment import Payment, RefundState
 from payvand.settlement import Lines, PayoutState, Seal, follows
 from payvand.store.payments import created_at_ms
 from payvand.store.webhooks import Delivery
-from payvand_cli.doors import Doors, find_stack
+from payvand_cli.doors import Doors, StackName, find_stack
 from payvand_cli.logs import GROUPS, Line, print_lines
 from payvand_cli.show import line, problem
 from payvand_cli.stack import Stack
@@ -488,11 +488,6 @@ def show(section: Section) -> None:
     """Print a section."""
     line(f"\n[bold]{section.title}[/]")
     line(text_of(section) if section.rows else "  [dim]none[/]")
-
-
-StackName = Annotated[
-    str, typer.Option("--stack", help="A stack in an AWS account, by this shell's credentials.")
-]
 
 
 def story(

@@ -2,6 +2,8 @@
 
 import pytest
 
+from payvand_cli.doors import find_stack
+from payvand_cli.handle import NothingRuns
 from payvand_cli.story import Section, Unknown, money, tell, text_of
 
 
@@ -33,3 +35,10 @@ def test_what_is_no_id_is_said_to_be_none(id: str) -> None:
 def test_what_looks_like_an_id_and_is_none_is_said_so(id: str) -> None:
     with pytest.raises(Unknown, match="is not an id"):
         tell(None, id)  # type: ignore[arg-type]
+
+
+def test_an_account_that_cannot_be_reached_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    monkeypatch.delenv("AWS_REGION", raising=False)
+    with pytest.raises(NothingRuns, match="stack payvand: You must specify a region"):
+        find_stack("payvand")
