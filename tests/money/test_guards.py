@@ -149,6 +149,19 @@ def confirm_not_moved(world: World) -> None:
     refused(world.books[0].confirm, stale, taking(stale), unique=False)
 
 
+def confirm_rev(world: World) -> None:
+    """Another tab opened a rival meanwhile: who books must know of it, or nobody asks about it."""
+    stale = opened(world)
+    world.books[0].add_attempt(stale, AttemptRecord("noticebank", "nb_1", 1))
+    refused(world.books[0].confirm, stale, taking(stale), unique=False)
+
+
+def late_rev(world: World) -> None:
+    stale = opened(world)
+    world.books[0].add_attempt(stale, AttemptRecord("noticebank", "nb_1", 1))
+    refused(world.books[0].confirm_late, stale, taking(stale, later=1), unique=False)
+
+
 def late_open(world: World) -> None:
     stale = opened(world)
     world.books[0].confirm(stale, taking(stale), unique=False)
@@ -292,7 +305,9 @@ SCENARIOS: dict[str, Callable[[World], None]] = {
     "accept.open": accept_open,
     "confirm.open": confirm_open,
     "confirm.not_moved": confirm_not_moved,
+    "confirm.rev": confirm_rev,
     "late.open": late_open,
+    "late.rev": late_rev,
     "posting.absent": posting_absent,
     "posting.day_open": posting_day_open,
     "taking.once": taking_once,

@@ -19,8 +19,11 @@ from payvand.psp import Answer, Attempt, Channel, RefundVerdict, Verdict
 if TYPE_CHECKING:
     from payvand.edge.wiring import Wiring
 
-BOOK_TRIES: Final = 6
-"""Each refusal names a new fact (moved, day closing); more rounds than facts means a fault."""
+BOOK_TRIES: Final = 8
+"""Each refusal names a new fact (moved, day closing, another attempt).
+
+More rounds than facts means a fault.
+"""
 
 
 class TakenByAnother(PayvandError):
@@ -90,6 +93,9 @@ def resolve(
         )
         answers.append(answer)
     payment = end(live, payment, answers, payer_is_back=payer_is_back)
+    won = None if payment.execution is None else payment.execution.attempt
+    added = range(len(answers), len(payment.attempts))  # by another tab, while we asked
+    answers += [None if index == won else Answer(Verdict.UNKNOWN) for index in added]
     return Resolution(payment, tuple(answers))
 
 
@@ -179,7 +185,8 @@ def end(
         if not dead or not (late or given_back or (given and payer_is_back)):
             return payment
         payment = _fail(live, payment, given, now.ms, late=late)
-    if dead and not payment.is_open and not payment.is_finished:
+    asked_all = len(answers) == len(payment.attempts)  # another tab may have added one meanwhile
+    if dead and asked_all and not payment.is_open and not payment.is_finished:
         live.payments.shut(payment)
     return payment
 

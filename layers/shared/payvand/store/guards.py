@@ -24,6 +24,9 @@ GUARDS: Final[dict[str, str]] = {
     # executed in its own day (R2)
     "confirm.open": _OPEN,
     "confirm.not_moved": "attribute_not_exists(#moved)",
+    # who books knows every rival there is (R12)
+    "confirm.rev": "#rev = :seen",
+    "late.rev": "#rev = :seen",
     # executed on a later day (R3, R4)
     "late.open": _OPEN,
     "posting.absent": _ABSENT,

@@ -263,7 +263,7 @@ class Payments:
             payment,
             execution,
             "SET #status = :executed, #exe = :exe, #legs = :legs",
-            guard("confirm.open", "confirm.not_moved"),
+            guard("confirm.open", "confirm.not_moved", "confirm.rev"),
         )
         if unique:
             self._payments.transact([request, self._taking(payment, execution)])
@@ -276,7 +276,10 @@ class Payments:
         `failed[2]` of the Overtaken says that the day was closing.
         """
         change = self._executing(
-            payment, execution, "SET #status = :executed, #exe = :exe", guard("late.open")
+            payment,
+            execution,
+            "SET #status = :executed, #exe = :exe",
+            guard("late.open", "late.rev"),
         )
         posting = self._posting(
             payment.id, f"x:{payment.id}", execution.day, execution.at_ms, execution.legs
@@ -298,7 +301,7 @@ class Payments:
         }
         if execution.card_mask:
             exe["card"] = execution.card_mask
-        values = {**_STATUSES, ":exe": exe, ":legs": execution.legs}
+        values = {**_STATUSES, ":exe": exe, ":legs": execution.legs, ":seen": payment.rev}
         return self._payments.update_request(_key(payment.id), update, condition, values)
 
     def _taking(self, payment: Payment, execution: Execution) -> Item:
