@@ -146,7 +146,8 @@ def _page(
             expires_at=Moment(payment.expires_at_ms, now.mode).when,
             description=payment.description,
             cancel_url=f"{here}/cancel",
-            form_origins=(ANY_HTTPS, payment.return_url),  # browsers hold redirects to form-action
+            return_url=payment.return_url,
+            form_origins=(ANY_HTTPS,),  # browsers hold redirects to form-action
             alert=alert,
             test=payment.id.book.mode == "test",
         )

@@ -211,6 +211,17 @@ def test_no_form_leads_astray(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", [u for u in ASTRAY if not u.startswith("http://")])
+def test_giving_up_leads_to_a_merchants_page_only(url: str) -> None:
+    with pytest.raises(ValueError, match="address"):
+        checkout(checkout_page(return_url=url))
+
+
+def test_a_merchants_page_may_be_plain_http() -> None:
+    html = checkout(checkout_page(return_url="http://shop.example/done?x=1"))
+    assert "form-action 'self' http://shop.example" in html.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("url", [u for u in ASTRAY if not u.startswith("http://")])
 def test_an_unfit_link_is_left_out(url: str) -> None:
     html = outcome(outcome_page(Outcome.PAID, return_url=url, again_url=url, page_url=url))
     assert read(html).all("a") == []

@@ -78,6 +78,8 @@ def checkout(page: CheckoutPage) -> Html:
     if "channel" in page.hidden:
         raise ValueError("the field 'channel' is the page's own")
     targets = [policy.form_target(url) for url in (page.post_url, page.cancel_url) if url]
+    if page.return_url:
+        targets.append(policy.merchant_origin(page.return_url))
     frame = Frame(
         page.locale,
         page_url=page.page_url,

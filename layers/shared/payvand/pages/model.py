@@ -82,7 +82,8 @@ class CheckoutPage:
     `form_origins` must name every origin a POST from here may be redirected to, because browsers
     hold a form's redirects to form-action too: the channels', and the merchant's own for cancel.
     Where a channel redirects onward to hosts we do not know, answer the POST with a handover page.
-    `page_url` is this page's own address, for the language links.
+    `page_url` is this page's own address, for the language links; `return_url` is the merchant's,
+    where giving up leads.
     """
 
     merchant: Merchant
@@ -96,6 +97,7 @@ class CheckoutPage:
     expires_at: datetime
     description: str = ""
     cancel_url: str | None = None
+    return_url: str | None = None
     hidden: Mapping[str, str] = field(default_factory=dict)
     form_origins: Sequence[str] = ()
     alert: Alert | None = None

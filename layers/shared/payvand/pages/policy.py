@@ -67,11 +67,13 @@ def origin(url: str) -> str:
 
 
 def redirect_origin(url: str) -> str:
-    """What form-action must allow for a redirect: an origin, or every https host (`ANY_HTTPS`).
+    """What form-action must allow for a redirect: an origin, or every https host (`ANY_HTTPS`)."""
+    return url if url == ANY_HTTPS else origin(url)
 
-    Plain http is let through, because a merchant's own page is behind it. Raises ValueError.
-    """
-    found = url if url == ANY_HTTPS else _origin(url, plain_http=True)
+
+def merchant_origin(url: str) -> str:
+    """The same for the way back to a merchant, whose own page may be plain http. Raises ValueError."""
+    found = _origin(url, plain_http=True)
     if not found:
         raise ValueError("not an address a payer may be sent to")
     return found
