@@ -72,7 +72,7 @@ def redirect_origin(url: str) -> str:
 
 
 def merchant_origin(url: str) -> str:
-    """The same for the way back to a merchant, whose own page may be plain http. Raises ValueError."""
+    """The same for the way back to a merchant, whose page may be plain http. Raises ValueError."""
     found = _origin(url, plain_http=True)
     if not found:
         raise ValueError("not an address a payer may be sent to")
