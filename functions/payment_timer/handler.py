@@ -59,8 +59,8 @@ def wake(delivery: Delivery) -> None:
     if payment.status is Status.EXECUTED:
         log.metric("PaymentsExecuted")
     if not payment.is_finished:
-        _watch(live, resolution, now)
-        _again(live, message, now, _wait(payment, message.get("n", 0), now))
+        waits_s = [_wait(payment, message.get("n", 0), now), *_watch(live, resolution, now)]
+        _again(live, message, now, min(waits_s))
 
 
 def _wait(payment: Payment, n: int, now: Moment) -> int:
@@ -77,17 +77,26 @@ def _again(live: "Wiring", message: Mapping[str, Any], now: Moment, after_s: int
     live.queues.timer(live.env["TIMER_QUEUE"], following, now, after_s)
 
 
-def _watch(live: "Wiring", resolution: Resolution, now: Moment) -> None:
-    """Warn while a person can still do something about a live attempt nobody can tell us about."""
+def _watch(live: "Wiring", resolution: Resolution, now: Moment) -> list[int]:
+    """Warn while a person can still do something about a live attempt nobody can tell us about.
+
+    The seconds until each warning still to come: a step between questions may be longer than the
+    margin, and would pass over it.
+    """
     payment = resolution.payment
+    ahead_s = []
     for attempt, answer in zip(payment.attempts, resolution.answers, strict=True):
         if now.mode == "test" or answer is None or answer.verdict is not Verdict.UNKNOWN:
             continue
         deadline_ms = (
             attempt.at_ms + channel_of(live, payment, attempt.channel).verify_within_s * 1000
         )
-        if deadline_ms - RISK_MARGIN_S * 1000 <= now.ms <= deadline_ms:
+        risk_in_s = (deadline_ms - now.ms) // 1000 - RISK_MARGIN_S
+        if risk_in_s > 0:
+            ahead_s.append(risk_in_s)
+        elif now.ms <= deadline_ms:
             log.metric("MoneyAtRisk")
+    return ahead_s
 
 
 lambda_handler = worker(wake)

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from payvand.errors import NotFound, Silence
-from payvand.ids import Book
+from payvand.ids import Book, PaymentId
 from payvand.money import Money
 from payvand.payment import AttemptRecord, Payment, Status
 from payvand.psp import Answer, Attempt, Channel, RefundAnswer, RefundVerdict, Verdict
@@ -506,6 +506,52 @@ def test_resolution_of_certain_words_is_not_unknown() -> None:
         ((Answer(UNKNOWN), None), True),
     ):
         assert Resolution(sample(), answers).unknown is unknown
+
+
+# ── money at risk ─────────────────────────────────────────────────────────────────────────────
+
+
+def metrics(out: str, id: PaymentId) -> list[dict[str, Any]]:
+    lines = [json.loads(row) for row in out.splitlines()]
+    return [row for row in lines if row.get("payment") == id.text]
+
+
+@pytest.mark.parametrize(
+    ("mode", "verdict", "counted", "after_s"),
+    [
+        *[("live", UNKNOWN, True, after_s) for after_s in (20, 700, 1_500, 2_440, 9_000)],
+        ("test", UNKNOWN, False, 700),
+        ("live", PENDING, False, 700),
+        ("live", DEAD, False, 700),
+    ],
+)
+def test_somebody_is_woken_ten_minutes_before_a_channel_s_deadline(
+    scene: Scene,
+    capsys: pytest.CaptureFixture[str],
+    mode: str,
+    verdict: Verdict,
+    counted: bool,  # noqa: FBT001
+    after_s: int,
+) -> None:
+    """Whenever the payer is handed over, a question falls into the last minutes."""
+    payment = scene.opened("noticebank", mode=mode, expires_in_s=86_400)
+    scene.channels["noticebank"].verify_within_s = 30 * 86_400
+    scene.says(payment, Answer(PENDING))
+    scene.world.run(hours=after_s / 3600)
+    scene.hand(payment.id.text, "zarinpal")
+    handed_ms, deadline_s = scene.now_ms, scene.channels["zarinpal"].verify_within_s
+    scene.says(scene.stored(payment), Answer(PENDING), Answer(verdict))
+    capsys.readouterr()
+    left: list[float] = []
+    while scene.now_ms - handed_ms < 2 * deadline_s * 1000:
+        scene.world.later(seconds=60)
+        scene.world.deliver("TimerQueue")
+        if any("MoneyAtRisk" in row for row in metrics(capsys.readouterr().out, payment.id)):
+            left.append(deadline_s - (scene.now_ms - handed_ms) / 1000)
+    assert bool(left) is counted
+    assert all(0 <= seconds <= 600 for seconds in left)
+    assert not counted or left[0] >= 480, "in time to do something"
+    assert not any(scene.world.dead.values())
 
 
 def test_a_silent_channel_is_unknown_by_contract() -> None:
