@@ -1,7 +1,9 @@
 """The AWS emulator as a child process: MiniStack, on loopback, with IAM enforced."""
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import time
 import urllib.request
@@ -10,7 +12,6 @@ from payvand_cli import paths
 from payvand_cli.paths import Site
 
 READY_S = 30.0
-STOP_S = 5.0
 
 
 class EmulatorFailed(Exception):
@@ -85,14 +86,14 @@ class Emulator:
         return f"the emulator {what} ({self.site.log('emulator')})\n{text}"
 
     def stop(self) -> None:
-        """End the child and forget what it wrote."""
-        if self.child.poll() is None:
-            self.child.terminate()
-            try:
-                self.child.wait(STOP_S)
-            except subprocess.TimeoutExpired:
-                self.child.kill()
-                self.child.wait()
+        """End the child with all its workers, and forget what it wrote.
+
+        At once: nothing is persisted, so there is nothing to say good-bye for. The child leads a
+        session of its own, and its workers are in its group, so none of them outlives this call.
+        """
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.child.pid, signal.SIGKILL)
+        self.child.wait()
         if self.child.stdin:
             self.child.stdin.close()
         shutil.rmtree(self.site.scratch, ignore_errors=True)
