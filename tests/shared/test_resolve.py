@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from payvand.edge import log
 from payvand.errors import NotFound, Silence
 from payvand.ids import Book, PaymentId
 from payvand.money import Money
@@ -218,19 +219,25 @@ def test_another_amount_is_never_booked_and_goes_back(
     assert scene.stored(payment).execution is None
 
 
-def test_what_could_not_be_given_back_is_asked_again(scene: Scene) -> None:
+def test_what_could_not_be_given_back_is_asked_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
     payment = scene.opened("zarinpal")
     channel = scene.channels["zarinpal"]
     scene.says(payment, paid(1))
     channel.reverses = Answer(UNKNOWN, code="silence")
+    counted: list[str] = []
+    monkeypatch.setattr(log, "metric", counted.append)
     assert scene.resolve(payment).answers == (Answer(UNKNOWN, code="silence"),)
     channel.reverses = Answer(PAID, code="too late")
     for verdict in (RefundVerdict.PENDING, RefundVerdict.UNKNOWN, RefundVerdict.REFUSED):
         channel.refunds = RefundAnswer(verdict)
         assert scene.resolve(payment).unknown
         assert scene.stored(payment).status is Status.REDIRECTED
+    assert counted == []
     channel.refunds = RefundAnswer(RefundVerdict.DONE)
     assert scene.resolve(payment).payment.status is Status.REVERSED
+    assert counted == ["ExtraTakingsReturned"]
     assert len({key for *_, key, _ in channel.refunded}) == 1, "the same refund every time"
 
 
@@ -372,11 +379,13 @@ def test_a_rival_opened_meanwhile_is_never_taken_for_dead(
             take(scene.world.live, cast("Channel", channel), scene.stored(payment), 1, found)
 
     channel.meanwhile = two_more_tabs
-    found = scene.resolve(payment).payment
+    resolution = scene.resolve(payment)
+    found, answers = resolution.payment, resolution.answers
     stored = scene.stored(payment)
     assert stored.execution is not None
     assert len(stored.attempts) == len(words) + 2
     assert not stored.shut
+    assert [a and a.verdict for a in answers[len(words) :]] in ([UNKNOWN] * 2, [None, UNKNOWN])
     assert not found.is_finished, "who resolves must know that there is more to ask"
 
     scene.says(stored, *[paid(reference=f"late-{n}") for n in range(len(stored.attempts))])

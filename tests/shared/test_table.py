@@ -95,6 +95,10 @@ def test_an_item_leaves_out_what_is_none(item: dict[str, Any]) -> None:
 # ── requests ──────────────────────────────────────────────────────────────────────────────────
 
 
+class TooMany(Exception):
+    """A page more than was asked for."""
+
+
 class Client:
     """DynamoDB that answers what it is told to, in order, the last one for ever."""
 
@@ -236,7 +240,9 @@ def test_pages_are_followed_to_the_end() -> None:
 
 
 def test_a_limit_holds_over_pages_and_asks_for_no_more_than_is_left() -> None:
-    table, client, _ = made(page(1, 2, more=True), page(3, more=True), page(4, more=True))
+    table, client, _ = made(
+        page(1, 2, more=True), page(3, more=True), page(4, more=True), TooMany()
+    )
     assert [i["n"] for i in table.query("#pk = :pk", {":pk": "p"}, limit=4)] == [1, 2, 3, 4]
     assert [request["Limit"] for _, request in client.calls] == [4, 2, 1]
 
