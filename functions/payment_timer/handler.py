@@ -40,6 +40,9 @@ def wake(delivery: Delivery) -> None:
     id = PaymentId.parse(message["payment"])
     log.note(payment=id.text, mode=id.book.mode, tries=message.get("n", 0))
     now = live.clock.now(id.book.mode)
+    if message.get("due", 0) > now.ms and _is_over(live, id):
+        log.note(answer="over")  # a test timer sleeps in slices: no need to sleep on
+        return
     if live.queues.early(live.env["TIMER_QUEUE"], message, now):
         log.note(answer="early")
         return
@@ -61,6 +64,11 @@ def wake(delivery: Delivery) -> None:
     if not payment.is_finished:
         waits_s = [_wait(payment, message.get("n", 0), now), *_watch(live, resolution, now)]
         _again(live, message, now, min(waits_s))
+
+
+def _is_over(live: "Wiring", id: PaymentId) -> bool:
+    seen = live.payments.get(id)
+    return seen is not None and seen.payment.is_finished
 
 
 def _wait(payment: Payment, n: int, now: Moment) -> int:

@@ -19,7 +19,7 @@ from payvand_cli.stack import Stack
 
 GROUPS = "/aws/lambda/"
 PLATFORM = ("START RequestId", "END RequestId", "REPORT RequestId", "INIT_START")
-POLL_S = 1.0
+POLL_S = 2.0
 LATE_MS = 5_000
 FIRST = ("level", "event", "message", "msg")
 DULL = {"_aws", "function", "request", "timestamp", *FIRST}

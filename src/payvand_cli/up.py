@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from payvand_cli import demo, handle, logs, paths, processes, seed
+from payvand_cli import demo, handle, logs, paths, processes, seed, warm
 from payvand_cli.build import StepFailed
 from payvand_cli.emulator import EmulatorFailed
 from payvand_cli.local import Running, bring_up, describe
@@ -67,6 +67,8 @@ def _run(site: Site, what: _What) -> int:
         with bring_up(site, report=step, pids={"up": os.getpid()}) as running:
             local = describe(running)
             if what.seed:
+                if what.demo:
+                    warm.begin(running.stack, site.url)
                 with step("seeding", "merchant, keys and channels seeded"):
                     local |= seed.seed(running.stack, site.url)
             handle.write(local, site.handle)

@@ -6,7 +6,6 @@ actions as AWS does.
 
 import hashlib
 import os
-import shutil
 import threading
 import zipfile
 from collections.abc import Iterable
@@ -34,12 +33,14 @@ def die_with_parent() -> None:
 
 
 def unpack_once() -> None:
-    """Make a second unpacking of the same large archive a tree of hard links to the first.
+    """Make a second unpacking of the same large archive a link to the first.
 
-    The emulator unpacks the layer, 30 MB in a thousand files, for each worker it starts, and
-    answers nobody meanwhile. Workers only read it; its bytecode is inside.
+    The emulator looks at each member's path and unpacks the layer, 30 MB in a thousand files, for
+    each worker it starts, and answers nobody meanwhile. Workers only read it; its bytecode is
+    inside. Members that were looked at once need no second look.
     """
     unpack = zipfile.ZipFile.extractall
+    names = zipfile.ZipFile.namelist
     lock = threading.Lock()
     kept = Path(os.environ["TMPDIR"]) / "unpacked"
 
@@ -53,15 +54,25 @@ def unpack_once() -> None:
         if not path or members or not source.is_file() or source.stat().st_size < LARGE:
             unpack(archive, path, members, pwd)
             return
-        first = kept / hashlib.blake2b(source.read_bytes()).hexdigest()[:32]
+        first = place(source)
         with lock:
             if not first.exists():
                 draft = first.with_suffix(".new")
                 unpack(archive, draft, members, pwd)
                 draft.rename(first)
-        shutil.copytree(first, path, copy_function=os.link, dirs_exist_ok=True)
+        for entry in first.iterdir():
+            (Path(path) / entry.name).symlink_to(entry)
+
+    def place(source: Path) -> Path:
+        return kept / hashlib.blake2b(source.read_bytes()).hexdigest()[:32]
+
+    def namelist(archive: zipfile.ZipFile) -> list[str]:
+        source = Path(archive.filename or "")
+        large = source.is_file() and source.stat().st_size >= LARGE
+        return [] if large and place(source).exists() else names(archive)
 
     setattr(zipfile.ZipFile, "extractall", extractall)  # noqa: B010 - a method is replaced
+    setattr(zipfile.ZipFile, "namelist", namelist)  # noqa: B010
 
 
 def name_batches_as_aws_does() -> None:
