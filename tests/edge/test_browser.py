@@ -136,3 +136,16 @@ def test_a_refusal_is_a_page() -> None:
     assert "not_found" not in answer.body
     answer = refuse_as_page(asked(), Unavailable("busy", retry_after_s=7))
     assert answer.status == 503 and answer.headers["Retry-After"] == "7"
+
+
+def test_a_payments_language_beats_the_browsers() -> None:
+    english = {"accept-language": "en-US,en;q=0.9"}
+    assert locale_of(_asked({}, english), "fa") == "fa"
+    assert locale_of(_asked({"lang": "en"}, english), "fa") == "en"
+    assert locale_of(_asked({"lang": "xx"}, english), "fa") == "fa"
+    assert locale_of(_asked({}, english), None) == "en"
+    assert locale_of(_asked({}, {}), None) == "fa"
+
+
+def _asked(query: dict[str, str], headers: dict[str, str]) -> Request:
+    return Request("GET", {}, query, headers, b"", "https://pay.example", "r")

@@ -20,9 +20,10 @@ _OUTCOMES: Final[dict[Status, pages.Outcome]] = {
 }
 
 
-def locale_of(request: Request, fallback: str) -> str:
+def locale_of(request: Request, stored: str | None) -> str:
     """The page's language: the link's choice, else the payment's, else the browser's."""
-    return pages.choose(request.query.get("lang"), request.headers.get("accept-language"), fallback)
+    wanted = request.query.get("lang")
+    return pages.choose(wanted, None if stored else request.headers.get("accept-language"), stored)
 
 
 def same_site(request: Request) -> None:
@@ -82,7 +83,7 @@ def outcome_page(request: Request, payment: Payment, merchant: Merchant) -> Resp
 
 def refuse_as_page(request: Request, refusal: Refusal) -> Response:
     """A refusal as a page instead of JSON."""
-    html = pages.problem(pages.ProblemPage(status=refusal.status, locale=locale_of(request, "fa")))
+    html = pages.problem(pages.ProblemPage(status=refusal.status, locale=locale_of(request, None)))
     headers = dict(html.headers)
     if refusal.retry_after_s is not None:
         headers["Retry-After"] = str(refusal.retry_after_s)
