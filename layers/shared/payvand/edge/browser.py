@@ -23,7 +23,8 @@ _OUTCOMES: Final[dict[Status, pages.Outcome]] = {
 def locale_of(request: Request, stored: str | None) -> str:
     """The page's language: the link's choice, else the payment's, else the browser's."""
     wanted = request.query.get("lang")
-    return pages.choose(wanted, None if stored else request.headers.get("accept-language"), stored)
+    accepted = None if stored else request.headers.get("accept-language")
+    return pages.choose(wanted, accepted, stored or "fa")
 
 
 def same_site(request: Request) -> None:
