@@ -45,7 +45,7 @@ MOVES: Final[dict[Status, frozenset[Status]]] = {
     Status.REDIRECTED: frozenset({Status.ACCEPTED, Status.EXECUTED}) | FAILED,
     Status.ACCEPTED: frozenset({Status.EXECUTED}) | FAILED,
     Status.EXECUTED: frozenset(),
-    **{status: frozenset() for status in FAILED},
+    **{status: frozenset() for status in sorted(FAILED)},
 }
 """The edges a stored status may take. Every store write repeats its row as a condition."""
 
