@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from payvand.edge.views import CreatePayment, CreateRefund
 from payvand.money import AMOUNT_MAX
-from payvand.pages.policy import redirect_origin
+from payvand.pages.policy import merchant_origin
 from payvand.webhook import address_problem
 from tests.edge.rest import event, fields, problem, taking
 
@@ -267,7 +267,7 @@ def test_a_plain_web_address_is_taken_as_it_is(url: str) -> None:
 def test_the_hosted_page_can_send_its_payer_to_every_address_we_take(url: str) -> None:
     answer = create(event(body=json.dumps({**BODY, "return_url": url})), None)
     if answer["statusCode"] == 200:
-        assert redirect_origin(url)
+        assert merchant_origin(url)
 
 
 @pytest.mark.parametrize(
