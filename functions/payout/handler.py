@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from functions.payout.bank import Answer, order, read_answer
 from payvand import ledger
+from payvand.calendar import first_open
 from payvand.edge import log
 from payvand.edge.queue import Delivery, worker
 from payvand.edge.wiring import wiring
@@ -19,8 +20,6 @@ from payvand.ids import PayoutId
 from payvand.settlement import PayoutState, Seal, with_state
 
 if TYPE_CHECKING:
-    import datetime as dt
-
     from payvand.edge.wiring import Wiring
 
 STEPS_S: Final = (300, 900, 1_800, 3_600)
@@ -100,16 +99,11 @@ def _answered(live: "Wiring", seal: Seal, answer: Answer | None, now_ms: int) ->
         except Overtaken as refused:
             if not (refused.failed and refused.failed[-1]):
                 raise
-            day = _open_day(live, seal, day)
+            day = first_open(day, live.payments.closing(seal.book))
         else:
             log.metric("PayoutsReturned")
             return back
     raise Overtaken(f"the return of {seal.payout_id} could not be booked")
-
-
-def _open_day(live: "Wiring", seal: Seal, day: "dt.date") -> "dt.date":
-    closing = live.payments.closing(seal.book)
-    return day if closing is None or closing < day else closing.fromordinal(closing.toordinal() + 1)
 
 
 lambda_handler = worker(wake)

@@ -11,6 +11,7 @@ import secrets
 from typing import TYPE_CHECKING, Final
 
 from payvand import ledger
+from payvand.calendar import first_open
 from payvand.edge import log
 from payvand.edge.views import CreateRefund
 from payvand.errors import Conflict, Overtaken
@@ -21,8 +22,6 @@ from payvand.resolve import attempt_of, channel_of, read
 from payvand.store.clock import Moment
 
 if TYPE_CHECKING:
-    import datetime as dt
-
     from payvand.edge.wiring import Wiring
 
 BOOK_TRIES: Final = 6
@@ -84,7 +83,7 @@ def _book(
             if (known := payment.refunds.get(name)) is not None:
                 return payment, known, False  # our own lost answer, or the same key sent twice
             if refused.failed and refused.failed[-1]:
-                day = _open_day(live, payment, day)
+                day = first_open(day, live.payments.closing(payment.id.book))
         else:
             refunds = {**payment.refunds, name: refund}
             booked = payment.refunded_minor + amount
@@ -108,11 +107,6 @@ def _amount(payment: Payment, body: CreateRefund) -> int:
 def _channel(payment: Payment) -> str:
     assert payment.execution is not None, "only an executed payment is refunded"
     return payment.attempts[payment.execution.attempt].channel
-
-
-def _open_day(live: "Wiring", payment: Payment, day: "dt.date") -> "dt.date":
-    closing = live.payments.closing(payment.id.book)
-    return day if closing is None or closing < day else closing.fromordinal(closing.toordinal() + 1)
 
 
 def decide(live: "Wiring", payment: Payment, refund: Refund, *, first_try: bool) -> Refund:
@@ -156,7 +150,7 @@ def _undo(live: "Wiring", payment: Payment, failed: Refund, now: Moment) -> Refu
             if stored.state is not RefundState.PENDING:
                 return stored
             if refused.failed and refused.failed[-1]:
-                day = _open_day(live, payment, day)
+                day = first_open(day, live.payments.closing(payment.id.book))
         else:
             log.metric("RefundsRefused")
             return failed

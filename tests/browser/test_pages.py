@@ -20,18 +20,8 @@ from payvand.money import AMOUNT_MAX, Money
 from payvand.pages import LOCALES, Html, Merchant, checkout, handover
 from payvand.pages.colour import contrast
 from tests.pages.support import checkout_page, every_page, handover_page
+from tests.support.chromium import CHROMIUM, FLAGS, needs_chromium
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-]
 LOGO = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 48 48">'
     '<rect width="48" height="48" rx="8" fill="#0f766e"/>'
@@ -42,7 +32,7 @@ TARGET_PX_MIN = 44
 type Scheme = Literal["light", "dark"]
 
 pytestmark = [
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="needs chromium"),
+    needs_chromium,
     pytest.mark.xdist_group("browser"),
 ]
 

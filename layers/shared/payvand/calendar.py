@@ -91,6 +91,11 @@ def is_business_day(day: dt.date, currency: str) -> bool:
     )
 
 
+def first_open(day: dt.date, closing: dt.date | None) -> dt.date:
+    """The first day from `day` on that is not fenced; `closing` is the last fenced (seals R3)."""
+    return day if closing is None or closing < day else closing + _DAY
+
+
 def days(first: dt.date, last: dt.date) -> list[dt.date]:
     """Every date from `first` to `last`, both included; empty when `last` is earlier."""
     return [first + dt.timedelta(n) for n in range((last - first).days + 1)]

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from payvand.calendar import first_open
 from payvand.edge import log
 from payvand.errors import NotFound, Overtaken, PayvandError
 from payvand.ids import PaymentId
@@ -131,11 +132,7 @@ def _book(
         )
         in_place = not payment.moved and day == today and (closing is None or closing < day)
         if not in_place:
-            day = (
-                today
-                if closing is None or closing < today
-                else closing.fromordinal(closing.toordinal() + 1)
-            )
+            day = first_open(today, closing)
         booked = execution(payment, index, reference, answer.card_mask, at_ms=now.ms, day=day)
         try:
             if in_place:
