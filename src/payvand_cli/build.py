@@ -1,8 +1,7 @@
 """Build the template with SAM and deploy it to the emulator."""
 
-import compileall
+import hashlib
 import os
-import py_compile
 import signal
 import subprocess
 import threading
@@ -96,6 +95,13 @@ class Sam:
             child.wait()
 
 
+def cache(template: Path) -> Path:
+    """Where builds are kept: SAM looks at a function's folder, not at the Makefile beside it."""
+    makefile = template.parent / "functions" / "Makefile"
+    content = makefile.read_bytes() if makefile.exists() else b""
+    return paths.SAM_CACHE / hashlib.sha256(content).hexdigest()[:12]
+
+
 def build(sam: Sam, template: Path = paths.TEMPLATE) -> None:
     """Build every function and the layer for this machine."""
     paths.LOCAL.mkdir(exist_ok=True)
@@ -103,35 +109,10 @@ def build(sam: Sam, template: Path = paths.TEMPLATE) -> None:
         sam.run(
             "build",
             *("--template-file", str(template)),
-            *("--cached", "--parallel", "--cache-dir", str(paths.SAM_CACHE)),
+            *("--cached", "--parallel", "--cache-dir", str(cache(template))),
             *("--build-dir", str(sam.site.build)),
             *("--parameter-overrides", f"Architecture={paths.ARCHITECTURE}"),
         )
-    compile_functions(sam.site.build)
-
-
-def compile_functions(folder: Path) -> None:
-    """Put bytecode beside the source, which `sam build` leaves out.
-
-    Unchecked-hash bytecode stays valid after unzipping, whatever the times of the files. The
-    layer has its own from its Makefile.
-
-    Raises:
-        StepFailed: a file does not compile.
-    """
-    for built in sorted(folder.iterdir()):
-        if not built.is_dir() or (built / "python").is_dir():
-            continue
-        fine = compileall.compile_dir(
-            built,
-            quiet=1,
-            force=True,
-            stripdir=str(built),
-            prependdir="/var/task",
-            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-        )
-        if not fine:
-            raise StepFailed(f"{built} does not compile")
 
 
 def parameters(site: Site, template: Path) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """What is built is what is deployed, again and again, and nothing runs on."""
 
-import importlib.util
 import os
 import threading
 import time
@@ -65,21 +64,11 @@ def test_bytecode_and_files_nobody_builds_change_nothing(tree: Path) -> None:
     assert packaged.digest(tree / "template.yaml") == before
 
 
-def test_bytecode_is_valid_whatever_the_times_of_the_files(tmp_path: Path) -> None:
-    source = tmp_path / "A" / "functions" / "a.py"
-    source.parent.mkdir(parents=True)
-    source.write_text("x = 1\n")
-    build.compile_functions(tmp_path)
-    compiled = Path(importlib.util.cache_from_source(str(source)))
-    flags = int.from_bytes(compiled.read_bytes()[4:8], "little")
-    assert flags == 0b01  # by hash, and the hash is not compared
-
-
-def test_a_function_that_does_not_compile_stops_the_build(tmp_path: Path) -> None:
-    (tmp_path / "A").mkdir()
-    (tmp_path / "A" / "handler.py").write_text("x =\n")
-    with pytest.raises(StepFailed, match="does not compile"):
-        build.compile_functions(tmp_path)
+def test_another_makefile_is_another_cache(tree: Path) -> None:
+    template = tree / "template.yaml"
+    bare = build.cache(template)
+    (tree / "functions" / "Makefile").write_text("build-%:\n")
+    assert build.cache(template) != bare == build.cache(tree / "elsewhere" / "template.yaml")
 
 
 def fake_sam(folder: Path, script: str) -> Path:

@@ -1,0 +1,44 @@
+"""Start a function as Lambda does: a fresh interpreter, its package, the layer, Python itself.
+
+Run as a program: `python -I -S lambda_start.py <package> <layer> <runtime libraries> <handler>`.
+Prints one JSON object: what was compiled, which modules were loaded, from where.
+"""
+
+import importlib
+import json
+import sys
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from typing import Any
+
+
+def main() -> None:
+    """Import the handler and every module of the shared code, and say what that did."""
+    package, layer, runtime, handler = sys.argv[1:5]
+    everything = sys.argv[5:] == ["--everything"]
+    sys.dont_write_bytecode = True
+    sys.path[:0] = [package, layer]
+    sys.path.append(runtime)
+    compiled: list[str] = []
+    usual = SourceFileLoader.source_to_code
+
+    def counted(self: Any, data: Any, path: Any, **options: Any) -> Any:
+        compiled.append(str(path))
+        return usual(self, data, path, **options)
+
+    SourceFileLoader.source_to_code = counted  # type: ignore[method-assign]
+    before = set(sys.modules)
+    importlib.import_module(handler)
+    loaded = sorted(set(sys.modules) - before)
+    if everything:
+        for root in (Path(package), Path(layer) / "payvand"):
+            for file in sorted(root.rglob("*.py")):
+                base = Path(package) if root == Path(package) else Path(layer)
+                parts = file.relative_to(base).with_suffix("").parts
+                importlib.import_module(".".join(parts).removesuffix(".__init__"))
+    ours = [path for path in compiled if not path.startswith(runtime)]
+    print(json.dumps({"compiled": ours, "loaded": loaded}))  # noqa: T201 - its one answer
+
+
+if __name__ == "__main__":
+    main()
