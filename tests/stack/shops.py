@@ -122,10 +122,10 @@ class Merchant:
 
 
 @contextmanager
-def open_shop(stack: LocalStack, name: str) -> Iterator[Merchant]:
+def open_shop(stack: LocalStack, name: str, **changes: Any) -> Iterator[Merchant]:
     """A new merchant."""
     account = seed.iban("0170000000" + "000123456789")
-    made = seed.add_merchant(stack.stack, name, account)
+    made = seed.add_merchant(stack.stack, name, account, **changes)
     inbox = f"{stack.url}/lab/webhooks/{made['merchant_id']}"
     with Shop(stack.url, made["api_key"]) as shop, Lab(f"{stack.url}/lab") as lab:
         endpoint = shop.post("/webhook_endpoints", {"url": inbox})
