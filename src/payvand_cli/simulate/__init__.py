@@ -1,0 +1,1 @@
+"""Many seeded runs of the whole product in one process, on a clock set by hand."""
