@@ -19,6 +19,12 @@ from functions.lab.wiring import wiring
 from functions.lab.world import World
 
 BODY_MAX_BYTES: Final = 256 * 1024
+HEADERS: Final = {
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+"""Whatever a party answers is for one reader, once, and is what it says it is."""
 
 type Door = Callable[..., Response]
 
@@ -101,7 +107,7 @@ def answer(event: Mapping[str, Any], world: World) -> dict[str, Any]:
     sys.stdout.write(json.dumps({**line, "fault": fault} if fault else line) + "\n")
     return {
         "statusCode": response.status,
-        "headers": {"content-type": response.content_type, **response.headers},
+        "headers": {"content-type": response.content_type, **HEADERS, **response.headers},
         "body": response.body,
         "isBase64Encoded": False,
     }

@@ -78,9 +78,7 @@ def _page(name: str, status: int = 200, **values: object) -> Response:
     )
     headers = {
         "content-security-policy": policy,
-        "cache-control": "no-store",
         "referrer-policy": "no-referrer",
-        "x-content-type-options": "nosniff",
     }
     html = _templates().get_template(name).render(nonce=nonce, **values)
     return Response(status, html, HTML_TYPE, headers)

@@ -41,12 +41,14 @@ def get_docs(request: Request) -> Response:
         hashlib.sha256((style[1] if style else "").encode()).digest()
     ).decode()
     policy = (
-        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'none'; base-uri 'none'; "
+        "frame-ancestors 'none'"
     )
     headers = {
         "Content-Type": "text/html; charset=utf-8",
         "Content-Security-Policy": policy,
         "Referrer-Policy": "no-referrer",
+        "X-Frame-Options": "DENY",
     }
     return Response(200, page, headers)
 
