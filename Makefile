@@ -10,7 +10,7 @@ LINT   := .local/lint/.stamp
 # Environments load faster with bytecode, whatever the caller's shell prefers.
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH VIRTUAL_ENV
 
-.PHONY: up down test lint envs lint-env browser lock
+.PHONY: up down test check lint envs lint-env browser lock
 .DEFAULT_GOAL := up
 
 up: envs           ## Start the local stack, play a day, follow its logs (PORT=8080)
@@ -19,6 +19,8 @@ down:              ## Stop what `make up` started
 	@test ! -x $(BIN)/payvand || exec $(BIN)/payvand down
 test: envs lint-env browser ## Everything: lint, types, template, tests
 	@exec $(BIN)/python tools/check.py
+check: envs lint-env ## What fits in three minutes: lint, types, unit and handler tests
+	@exec $(BIN)/python tools/check.py --quick
 lint: envs lint-env ## Only the static half of `make test`
 	@exec $(BIN)/python tools/check.py --static
 envs:              ## Create or refresh the environments

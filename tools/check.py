@@ -1,6 +1,8 @@
 """`make test`: lint, types, template and tests side by side, one line each, then what failed.
 
 Static checks run one after another beside the tests, so that two cores are busy and readable.
+`make check` is the same without what needs minutes: the rooms of `LATER`, and in the other rooms
+what is marked `stack` (needs the deployed local stack) or `long` (minutes of a core).
 """
 
 import argparse
@@ -67,6 +69,19 @@ STATIC = [
     Check("template", (str(SAM / "sam"), "validate", "--lint", "--region", "us-east-1")),
     Check("checkov", (str(LINT / "checkov"), "--config-file", ".checkov.yaml")),
 ]
+# Each folder of tests/ is in one of the two; tests/cli/test_check.py sees to that.
+QUICK = {
+    *("channels", "cli", "contracts", "docs", "edge", "flows"),
+    *("functions", "money", "pages", "shared", "template"),
+}
+LATER = {"adversary", "bench", "browser", "cold", "load", "simulation", "stack"}
+NOT_NOW = "not stack and not long"
+
+
+def quick(tests: Path) -> list[str]:
+    """What pytest is told for `make check`."""
+    rooms = sorted(name for name in QUICK if (tests / name).is_dir())
+    return [*(f"{tests.name}/{name}" for name in rooms), "-m", NOT_NOW]
 
 
 class Running:
@@ -107,10 +122,12 @@ def main() -> int:
     """Run everything; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--static", action="store_true", help="without the tests")
+    parser.add_argument("--quick", action="store_true", help="without the tests that take long")
     parser.add_argument("arguments", nargs="*", help="for pytest")
     asked = parser.parse_args()
     LOGS.mkdir(parents=True, exist_ok=True)
-    tests = Check("pytest", (str(DEV / "python"), "-m", "pytest", *asked.arguments))
+    chosen = [*(quick(ROOT / "tests") if asked.quick else []), *asked.arguments]
+    tests = Check("pytest", (str(DEV / "python"), "-m", "pytest", *chosen))
     lanes = [Running(STATIC)] + ([] if asked.static else [Running([tests])])
     try:
         while sum(lane.poll() for lane in lanes):  # every lane moves on, so no `any`

@@ -19,6 +19,8 @@ from payvand_cli.seed import iban
 from tests.support.merchant import create, paid, refund, show, try_create
 from tests.support.world import IBAN, MERCHANT, Died, Fault, World, check_books, running_world
 
+pytestmark = pytest.mark.long
+
 BOOK = Book(MERCHANT, "test", "IRR")
 
 
