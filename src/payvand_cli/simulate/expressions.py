@@ -78,6 +78,25 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True)
+class Update:
+    """Every change of an update, and the attributes they start at."""
+
+    actions: tuple[Action, ...]
+    firsts: tuple[str, ...]
+    deep: bool
+
+    @classmethod
+    def of(cls, actions: tuple[Action, ...]) -> "Update":
+        """Look once at what every request of this text would look at."""
+        firsts = tuple(str(action.path.parts[0]) for action in actions)
+        return cls(actions, firsts, any(len(action.path.parts) > 1 for action in actions))
+
+    def targets(self, names: Names) -> list[str]:
+        """The attributes that change, one an action."""
+        return [names[first] if first[0] == "#" else first for first in self.firsts]
+
+
+@dataclass(frozen=True, slots=True)
 class KeyRange:
     """A key condition's clause: a name, an operator, value tokens."""
 
@@ -105,10 +124,10 @@ def condition(text: str) -> Compiled[Test]:
 
 
 @cache
-def update(text: str) -> Compiled[tuple[Action, ...]]:
+def update(text: str) -> Compiled[Update]:
     """An update. Raises Refused."""
     parser = _Parser(text, UPDATE)
-    return parser.done(tuple(parser.clauses()))
+    return parser.done(Update.of(tuple(parser.clauses())))
 
 
 @cache
@@ -553,7 +572,7 @@ _JOIN: Final = {"AND": _both, "OR": _either}
 def _equal(left: Get, right: Get) -> Test:
     def test(item: Item, names: Names, values: Values) -> bool:
         one, other = left(item, names, values), right(item, names, values)
-        return one is not None and other is not None and (one == other or same(one, other))
+        return one is not None and other is not None and same(one, other)
 
     return test
 
@@ -595,7 +614,7 @@ def _among(left: Get, options: tuple[Get, ...]) -> Test:
             return False
         for option in options:
             other = option(item, names, values)
-            if other is not None and (one == other or same(one, other)):
+            if other is not None and same(one, other):
                 return True
         return False
 
@@ -738,42 +757,26 @@ def _without(path: Get, token: str) -> Get:
 # ── applying an update ────────────────────────────────────────────────────────────────────────
 
 
-def apply(
-    actions: tuple[Action, ...], item: Item, base: Item, names: Names, values: Values
-) -> tuple[Item, list[str]]:
-    """A changed copy of `base` and the attributes that were changed; what is read is `item`.
+def apply(update: Update, item: Item, base: Item, names: Names, values: Values) -> Item:
+    """A changed copy of `base`; what is read is `item`.
 
     Every value is computed from the item before the update. Raises Refused.
     """
-    deep = any(len(action.path.parts) > 1 for action in actions)
-    if deep:
-        return _apply_deep(actions, item, base, names, values)
-    new = dict(base)
-    touched: list[str] = []
-    for action in actions:
-        name = str(action.path.parts[0])
-        name = names[name] if name[0] == "#" else name
-        touched.append(name)
+    if update.deep:
+        tree = _Tree(base)
+        for action in update.actions:
+            value = action.get(item, names, values)
+            if value is not None:
+                tree.put(action.path.at(names), value)
+        return tree.done()
+    new = base.copy()
+    for name, action in zip(update.targets(names), update.actions, strict=True):
         value = action.get(item, names, values)
         if value is GONE:
             new.pop(name, None)
         elif value is not None:
             new[name] = value
-    return new, touched
-
-
-def _apply_deep(
-    actions: tuple[Action, ...], item: Item, base: Item, names: Names, values: Values
-) -> tuple[Item, list[str]]:
-    tree = _Tree(base)
-    touched: list[str] = []
-    for action in actions:
-        parts = action.path.at(names)
-        touched.append(str(parts[0]))
-        value = action.get(item, names, values)
-        if value is not None:
-            tree.put(parts, value)
-    return tree.done(), touched
+    return new
 
 
 class _Tree:
@@ -838,10 +841,10 @@ class _Tree:
 _NO_PATH: Final = "The document path provided in the update expression is invalid for update"
 
 
-def overlap(actions: tuple[Action, ...], names: Names) -> str | None:
+def overlap(update: Update, names: Names) -> str | None:
     """Why two targets of an update cannot stand side by side."""
     seen: list[Path] = []
-    for action in actions:
+    for action in update.actions:
         mine = action.path.at(names)
         for path in seen:
             other = path.at(names)

@@ -28,7 +28,15 @@ from typing import Any, Final, NoReturn
 from botocore.exceptions import ClientError
 
 from payvand_cli.simulate import expressions
-from payvand_cli.simulate.expressions import Action, Check, Compiled, KeyRange, Names, Test, Values
+from payvand_cli.simulate.expressions import (
+    Check,
+    Compiled,
+    KeyRange,
+    Names,
+    Test,
+    Update,
+    Values,
+)
 from payvand_cli.simulate.values import (
     Item,
     Refused,
@@ -510,11 +518,15 @@ class Memory:
         owner, sort = table.place(key)
         old = table.row(owner, sort)
         change = _Change(table, owner, sort, old, old)
-        if program.actions:
-            _targets(table.schema, program.actions, names)
+        targets = program.update.targets(names)
+        _judge_targets(table.schema.names, targets, program.update, names)
         change.judge(program, names, values)
         try:
-            change.new = _updated(program.actions, key, old, names, values)
+            change.new = (
+                _created(program.update, key, names, values)
+                if old is None
+                else _updated(program.update, targets, old, names, values)
+            )
         except Refused as exc:
             change.error = str(exc)
         return change
@@ -808,12 +820,15 @@ def _bound(clause: KeyRange, values: Values, kind: str) -> tuple[Any, ...]:
     return tuple(map(sortable, found))
 
 
+_AS_IT_IS: Final = Update.of(())
+
+
 @dataclass(frozen=True, slots=True)
 class _Program:
     """A request's expressions, compiled."""
 
     test: Test | None
-    actions: tuple[Action, ...]
+    update: Update
     parts: tuple[Compiled[Any], ...]
     names: frozenset[str]
     values: frozenset[str]
@@ -823,12 +838,12 @@ class _Program:
 @cache
 def _program(condition: str | None, update: str | None = None) -> _Program:
     """The same texts are the same program. Raises Refused."""
-    actions = None if update is None else expressions.update(update)
+    change = None if update is None else expressions.update(update)
     test = None if condition is None else expressions.condition(condition)
-    parts = tuple(part for part in (test, actions) if part is not None)
+    parts = tuple(part for part in (test, change) if part is not None)
     return _Program(
         test=None if test is None else test.run,
-        actions=() if actions is None else actions.run,
+        update=_AS_IT_IS if change is None else change.run,
         parts=parts,
         names=frozenset().union(*(part.names for part in parts)),
         values=frozenset().union(*(part.values for part in parts)),
@@ -842,7 +857,7 @@ def _bind(program: _Program, request: Request) -> tuple[Names, Values]:
     given: Values = request.get("ExpressionAttributeValues", _NOTHING)
     if program.names != names.keys() or program.values != given.keys():
         _mismatch(program, names, given)
-    values = {token: admit(value) for token, value in given.items()} if given else given
+    values = {t: v if "S" in v and len(v) == 1 else admit(v) for t, v in given.items()}
     for check in program.checks:
         check(names, values)
     return names, values
@@ -876,34 +891,29 @@ def _mismatch(program: _Program, names: Names, values: Values) -> NoReturn:
     raise AssertionError("names and values match")
 
 
-def _targets(schema: KeySchema, actions: tuple[Action, ...], names: Names) -> None:
+def _judge_targets(keys: tuple[str, ...], targets: list[str], update: Update, names: Names) -> None:
     """Raises Refused for an update of a key, or of one place twice."""
-    firsts: set[str] = set()
-    for action in actions:
-        first = str(action.path.parts[0])
-        first = names[first] if first[0] == "#" else first
-        if first in schema.names:
+    for key in keys:
+        if key in targets:
             raise Refused(
-                f"One or more parameter values were invalid: Cannot update attribute {first}. "
+                f"One or more parameter values were invalid: Cannot update attribute {key}. "
                 "This attribute is part of the key"
             )
-        firsts.add(first)
-    if len(firsts) < len(actions) and (clash := expressions.overlap(actions, names)):
+    if len(set(targets)) < len(targets) and (clash := expressions.overlap(update, names)):
         raise Refused(clash)
 
 
-def _updated(
-    actions: tuple[Action, ...], key: Item, old: Row | None, names: Names, values: Values
-) -> Row:
-    """The row an update makes. Raises Refused."""
-    if old is None:
-        item, _ = expressions.apply(actions, _NOTHING, key, names, values)
-        item, size = admit_item(item)
-    else:
-        before, size = old
-        item, touched = expressions.apply(actions, before, before, names, values)
-        for name in set(touched):
-            size += weigh_named(name, item) - weigh_named(name, before)
+def _created(update: Update, key: Item, names: Names, values: Values) -> Row:
+    """The row an update makes out of nothing. Raises Refused."""
+    return admit_item(expressions.apply(update, _NOTHING, key, names, values))
+
+
+def _updated(update: Update, targets: list[str], old: Row, names: Names, values: Values) -> Row:
+    """The row an update makes of another; only what changed is weighed. Raises Refused."""
+    before, size = old
+    item = expressions.apply(update, before, before, names, values)
+    for name in targets if len(targets) == 1 else set(targets):
+        size += weigh_named(name, item) - weigh_named(name, before)
     if size > ITEM_MAX:
         raise Refused("Item size to update has exceeded the maximum allowed size")
     return item, size

@@ -6,6 +6,7 @@ two equal values are equal dicts, sets aside.
 
 from collections.abc import Callable, Mapping
 from decimal import Context, Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any, Final
 
 type Wire = dict[str, Any]
@@ -13,6 +14,7 @@ type Item = dict[str, Wire]
 
 DIGITS_MAX: Final = 38
 SETS: Final = frozenset({"SS", "NS", "BS"})
+_COMPOUND: Final = SETS | {"L", "M"}
 ORDERED: Final = frozenset({"S", "N", "B"})
 _EXACT: Final = Context(prec=400)
 
@@ -73,6 +75,7 @@ def weigh(value: Wire) -> int:
     return _WEIGHT[kind](inner)
 
 
+@lru_cache(maxsize=65_536)
 def _weigh_number(text: str) -> int:
     negative = text[:1] == "-"
     digits = text[1:] if negative else text
@@ -199,15 +202,13 @@ def same(one: Wire, other: Wire) -> bool:
         return True
     ((kind, inner),) = one.items()
     outer = other.get(kind)
-    if outer is None:
+    if outer is None or kind not in _COMPOUND:
         return False
     if kind in SETS:
         return set(inner) == set(outer)
     if kind == "L":
         return len(inner) == len(outer) and all(map(same, inner, outer))
-    if kind == "M":
-        return inner.keys() == outer.keys() and all(same(inner[n], outer[n]) for n in inner)
-    return False
+    return inner.keys() == outer.keys() and all(same(inner[n], outer[n]) for n in inner)
 
 
 def sortable(value: Wire) -> Any:
