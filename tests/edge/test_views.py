@@ -95,7 +95,20 @@ def test_every_alphabet_is_taken(field: str, text: str) -> None:
 @pytest.mark.parametrize("field", ["reference", "description"])
 @pytest.mark.parametrize(
     "character",
-    [*BIDI, "\x00", "\n", "\r", "\t", "\x1b", "\x7f", "\x85", "\u2028", "\u2029", "\ue000"],
+    [
+        *BIDI,
+        "\x00",
+        "\n",
+        "\r",
+        "\t",
+        "\x1b",
+        "\x7f",
+        "\x85",
+        "\u2028",
+        "\u2029",
+        "\ue000",
+        "\ufffd",
+    ],
 )
 def test_what_moves_or_hides_text_is_refused(field: str, character: str) -> None:
     assert refused(**{field: f"order{character}1"}) == [field]

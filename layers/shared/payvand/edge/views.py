@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
 
 from payvand import events
+from payvand.edge.cards import holds_card_number
 from payvand.errors import NotFound
 from payvand.ids import EPOCH, PaymentId
 from payvand.money import AMOUNT_MAX
@@ -27,6 +28,8 @@ from payvand.payment import (
 from payvand.store.payments import created_at_ms
 
 _FORBIDDEN_CATEGORIES: Final = frozenset({"Cc", "Cs", "Co", "Zl", "Zp"})
+_LOST: Final = "\ufffd"
+"""What the gateway puts for bytes that are not UTF-8: two references must not become one."""
 _BIDI_CONTROLS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 """What a page's form-action can name; the page of a payment must be able to send its payer on."""
@@ -37,8 +40,23 @@ _DIGITS: Final = {
 
 
 def _text(value: str) -> str:
+    if _LOST in value:
+        raise ValueError("must be UTF-8; some letters were lost")
     if any(unicodedata.category(c) in _FORBIDDEN_CATEGORIES or c in _BIDI_CONTROLS for c in value):
         raise ValueError("must not hold control characters")
+    return value
+
+
+def _no_card(value: str) -> str:
+    if holds_card_number(value.translate(_DIGITS)):
+        raise ValueError("must not hold a card number; put a letter before a number of your own")
+    return value
+
+
+def _no_grouped_card(value: str) -> str:
+    """A name may be any number, and some look like a card's; written in groups it is a card's."""
+    if holds_card_number(value.translate(_DIGITS), grouped=True):
+        raise ValueError("must not hold a card number")
     return value
 
 
@@ -79,7 +97,12 @@ def _day(value: Any) -> Any:
     return value
 
 
-Text = Annotated[str, AfterValidator(_text)]
+_Visible = Annotated[str, AfterValidator(_text)]
+Text = Annotated[_Visible, AfterValidator(_no_card)]
+"""Words for people. A card number has no place in them: they are stored and shown as they are."""
+Reference = Annotated[
+    _Visible, AfterValidator(_no_grouped_card), Field(min_length=1, max_length=64)
+]
 WebAddress = Annotated[
     str,
     Field(min_length=8, max_length=2000, json_schema_extra={"format": "uri"}),
@@ -123,12 +146,12 @@ class CreatePayment(_Body):
     """What the payer pays, in minor units (rials), a JSON integer."""
     currency: Literal["IRR"]
     """ISO 4217 code of the currency."""
-    reference: Annotated[Text, Field(min_length=1, max_length=64)]
+    reference: Reference
     """Your own name for it, unique for ever: the same call again answers the same payment."""
     return_url: WebAddress
     """Where the payer goes afterwards; `payment_id`, `reference` and `status` are added."""
     description: Annotated[Text, Field(max_length=255)] = ""
-    """What the payment is for; the payer reads it. Any alphabet."""
+    """What the payment is for; the payer reads it. Any alphabet, no card number."""
     channel: ChannelName | None = None
     """The channel to pay through. Without it the payer chooses on the hosted page."""
     fallback_channels: Annotated[tuple[ChannelName, ...], Field(max_length=5)] = ()
@@ -150,7 +173,7 @@ class CreatePayment(_Body):
         ],
         Field(max_length=20),
     ] = Field(default_factory=dict)
-    """Up to 20 texts of your own, given back with the payment. Nothing personal."""
+    """Up to 20 texts of your own, given back with the payment. Nothing personal, no card number."""
 
 
 class CreateRefund(_Body):
@@ -159,8 +182,8 @@ class CreateRefund(_Body):
     amount: Amount | None = None
     """How much, in minor units; all that is left when absent."""
     reason: Annotated[Text, Field(max_length=255)] = ""
-    """Why, for your own records."""
-    reference: Annotated[Text, Field(min_length=1, max_length=64)] | None = None
+    """Why, for your own records. No card number."""
+    reference: Reference | None = None
     """Your own name for it, unique per payment: the same call again answers the same refund."""
 
 
