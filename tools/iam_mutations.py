@@ -4,7 +4,8 @@
     .venv/bin/python -m tools.iam_mutations --prove      take each out of the deployed role, once
     .venv/bin/python -m tools.iam_mutations --prove Settle
 
-`make test` proves them all; this shows them, or proves those of one function while it is written.
+`make test` proves them all, and that none is wider than the calls its function makes; this shows
+them, or proves those of one function while it is written.
 """
 
 import argparse

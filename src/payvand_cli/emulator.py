@@ -34,6 +34,7 @@ def environment(site: Site) -> dict[str, str]:
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "PYTHONPATH": str(paths.GUARD),
         "PAYVAND_LIFELINE": "1",
+        "PAYVAND_CALLS": str(site.calls),
     }
 
 
@@ -44,6 +45,7 @@ class Emulator:
         self.site = site
         shutil.rmtree(site.scratch, ignore_errors=True)
         site.scratch.mkdir(parents=True)
+        site.calls.unlink(missing_ok=True)
         with site.log("emulator").open("wb") as log:
             self.child = subprocess.Popen(
                 [str(paths.EMULATOR_PYTHON), "-m", "ministack"],

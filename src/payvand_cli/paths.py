@@ -59,6 +59,11 @@ class Site:
         """Who runs this stack, for whoever comes after a crash."""
         return self.folder / "processes.json"
 
+    @property
+    def calls(self) -> Path:
+        """What the functions' roles were allowed and denied, a line for each kind of call."""
+        return self.folder / "calls.jsonl"
+
     def log(self, name: str) -> Path:
         """The log file of one step."""
         return self.folder / f"{name}.log"

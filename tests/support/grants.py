@@ -7,10 +7,17 @@ from the deployed role; statements and resources stand in the same order in both
 import copy
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from payvand_cli.stack import Stack
 from tests.support import template
+
+PREFIXES: Final = {
+    "FilesBucket/lines/*": "a lines object's name is its content's digest, not known beforehand",
+    "FilesBucket/bank/out/*": "an order file is named by its payout",
+    "FilesBucket/bank/in/*": "an answer file is named by its payout",
+}
+"""The only permissions on more than one named thing, each with its reason."""
 
 
 @dataclass(frozen=True, order=True)
@@ -74,6 +81,11 @@ class Role:
         (policy,) = stack.iam.list_role_policies(RoleName=role)["PolicyNames"]
         document: Any = stack.iam.get_role_policy(RoleName=role, PolicyName=policy)
         return cls(stack, role, policy, document["PolicyDocument"])
+
+    def arn(self, grant: Grant) -> str:
+        """What a grant's resource is called where it is deployed."""
+        resources = listed(self.document["Statement"][grant.statement]["Resource"])
+        return str(resources[grant.position])
 
     def without(self, grant: Grant) -> dict[str, Any]:
         """The document with this grant alone taken out."""

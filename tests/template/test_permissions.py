@@ -5,15 +5,9 @@ from typing import Any, Final
 import pytest
 
 from tests.support import template
-from tests.support.grants import grants, listed
+from tests.support.grants import PREFIXES, grants, listed
 
 GRANTS: Final = grants()
-PREFIXES: Final = {
-    "FilesBucket/lines/*": "a lines object's name is its content's digest, not known beforehand",
-    "FilesBucket/bank/out/*": "an order file is named by its payout",
-    "FilesBucket/bank/in/*": "an answer file is named by its payout",
-}
-"""The only permissions on more than one named thing, each with its reason."""
 EVERYTHING: Final = {
     "DataKey": "a key's own policy: the account's roles say who may use it",
 }

@@ -1,15 +1,17 @@
 """What the emulator's own process gets, and the workers it starts do not.
 
-It ends with its parent, unpacks the layer once instead of once a worker, and names SQS's batch
-actions as AWS does.
+It ends with its parent, unpacks the layer once instead of once a worker, names SQS's batch
+actions as AWS does, and writes down what each role was allowed and denied.
 """
 
 import hashlib
+import json
 import os
 import threading
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 LARGE = 1_000_000
 """Bytes of an archive worth sharing."""
@@ -20,6 +22,8 @@ def prepare() -> None:
     threading.Thread(target=die_with_parent, name="lifeline", daemon=True).start()
     unpack_once()
     name_batches_as_aws_does()
+    if calls := os.environ.pop("PAYVAND_CALLS", ""):
+        write_calls(Path(calls))
 
 
 def die_with_parent() -> None:
@@ -93,3 +97,54 @@ def name_batches_as_aws_does() -> None:
         return action
 
     iam_actions.extract_iam_action = extract_iam_action
+
+
+def write_calls(path: Path) -> None:
+    """Append a line for each call that a role was denied, and each new kind that it was allowed.
+
+    Written where IAM decides, on the server: whatever client a function uses, what it asked for is
+    here, each item of a transaction by itself. Of the request's context, the keys that the role's
+    own conditions name are kept, and the prefix of a listing.
+    """
+    try:
+        from ministack.core import iam_evaluator
+    except ImportError:
+        return
+    evaluate, enforce = iam_evaluator.evaluate, iam_evaluator.enforce
+    seen: set[str] = set()
+    asked: list[tuple[Any, Any]] = []
+
+    def evaluate_and_keep(ctx: Any, policies: Any, *limits: Any) -> Any:
+        asked.append((ctx, policies))  # the role's own policies come first, a resource's after
+        return evaluate(ctx, policies, *limits)
+
+    def enforce_and_write(*args: Any, **more: Any) -> Any:
+        asked.clear()
+        denied = enforce(*args, **more)
+        if asked and ":assumed-role/" in asked[0][0].principal_arn:
+            line = json.dumps(_call(*asked[0], allowed=denied is None))
+            if line not in seen:
+                with path.open("a", encoding="utf-8") as file:
+                    file.write(f"{line}\n")
+            if denied is None:
+                seen.add(line)
+        return denied
+
+    iam_evaluator.evaluate, iam_evaluator.enforce = evaluate_and_keep, enforce_and_write
+
+
+def _call(ctx: Any, policies: Any, *, allowed: bool) -> dict[str, Any]:
+    named = {"s3:prefix"} | {
+        key.lower()
+        for statements in policies
+        for statement in statements
+        for block in statement.conditions.values()
+        for key in block
+    }
+    return {
+        "function": ctx.principal_arn.rpartition("/")[2],
+        "action": ctx.action,
+        "resource": ctx.resource_arn,
+        "context": {k: v for k, v in sorted(ctx.service_context.items()) if k in named},
+        "allowed": allowed,
+    }
