@@ -82,7 +82,8 @@ def signed(
         if contract is None:
             return _refused(_No(401, "shop_unknown"))
         right = hmac.new(contract["shop_secret"].encode(), req.body, hashlib.sha256).hexdigest()
-        if not hmac.compare_digest(right, req.headers.get("x-shop-signature", "")):
+        given = req.headers.get("x-shop-signature", "")
+        if not hmac.compare_digest(right.encode(), given.encode("utf-8", "surrogatepass")):
             return _refused(_No(401, "signature"))
         try:
             return door(world, req, asked, *rest)

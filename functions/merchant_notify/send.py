@@ -23,6 +23,8 @@ ANSWER_BYTES_READ: Final = 1_024
 
 _UNICAST: Final = ipaddress.ip_network("2000::/3")
 """All public IPv6 there is; IPv4 in other clothes (mapped, compatible, translated) is outside."""
+_EXAMPLES: Final = ipaddress.ip_network("3fff::/20")
+"""For documents (RFC 9637), younger than this Python's own list of what is not public."""
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 
 Resolve = Callable[[str, int], list[str]]
@@ -102,7 +104,7 @@ def _is_public(text: str) -> bool:
         return address.is_global and not address.is_multicast
     if address in _NAT64:  # an IPv4 address in the last 32 bits
         return _is_public(str(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)))
-    if address not in _UNICAST or not address.is_global:
+    if address not in _UNICAST or address in _EXAMPLES or not address.is_global:
         return False
     inner = address.sixtofour or (address.teredo[1] if address.teredo else None)
     return inner is None or inner.is_global
