@@ -10,7 +10,7 @@ LINT   := .local/lint/.stamp
 # Environments load faster with bytecode, whatever the caller's shell prefers.
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH VIRTUAL_ENV
 
-.PHONY: up down test check lint envs lint-env browser lock
+.PHONY: up down test check lint envs lint-env browser bench lock
 .DEFAULT_GOAL := up
 
 up: envs           ## Start the local stack, play a day, follow its logs (PORT=8080)
@@ -29,6 +29,8 @@ lint-env: envs     # what judges the template; `make up` does without
 	@$(MAKE) -s $(LINT)
 browser:
 	@sh tools/browser.sh
+bench: envs .local/bench/.stamp ## Compare with others; BENCH="--help" says what else
+	@exec .local/bench/bin/python -m bench $(BENCH)
 
 .local/uv/.stamp: requirements/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' || { echo "Python 3.13 is needed: make PYTHON=/path/to/python3.13 ..."; exit 1; }
@@ -47,5 +49,5 @@ browser:
 	@touch $@
 
 lock: .local/uv/.stamp ## Renew the pins of requirements/*.txt
-	@cd requirements && for f in uv emulator sam lint layer dev; do \
+	@cd requirements && for f in uv emulator sam lint layer dev bench; do \
 	  ../$(UV) pip compile -q --universal --python-version 3.13 --generate-hashes --no-header --upgrade $$f.in -o $$f.txt || exit 1; done

@@ -1,0 +1,111 @@
+"""`make bench`: one table, every candidate in turn, each time in a fresh process."""
+
+import argparse
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from bench import measure, report, roster, show, sites
+from bench.candidates import Candidate, Plan
+from bench.report import Runs
+
+RESULTS: Final = Path(__file__).with_name("results")
+COUNTED: Final = ("ours", "floor", "floor-calls", "conventional")
+"""Whose instructions are counted: cachegrind is fifty times slower than the processor."""
+COUNTED_FLOWS: Final = ("create", "callback")
+FEW: Final = Plan(warmup=20, warm=20, books=(10,))
+MANY: Final = Plan(warmup=20, warm=60, books=(10,))
+NONE: Final = Plan(warmup=0, warm=0, books=(10,))
+
+
+def main() -> int:
+    """Build, count, time, print; the exit code."""
+    asked = _arguments()
+    _say("building")
+    build = sites.built()
+    candidates = [c for c in roster.roster(build) if not asked.only or c.name in asked.only]
+    plan = Plan(warm=asked.warm)
+    counted: Runs = {}
+    timed: Runs = {}
+    with measure.stub() as stub:
+        _round(stub, candidates, build, Plan(warm=20), "count", counted)
+        for n in range(asked.rounds + 1 if asked.rounds else 0):
+            _say(f"round {n} of {asked.rounds}" + (" (dropped)" if n == 0 else ""))
+            _round(stub, candidates, build, plan, "time", timed if n else {})
+        instructions = {}
+        if asked.instructions and shutil.which("valgrind"):
+            instructions = _instructions(stub, candidates, build)
+    _say("")
+    found = report.of(candidates, plan, counted, timed, instructions)
+    if asked.json:
+        asked.json.parent.mkdir(parents=True, exist_ok=True)
+        asked.json.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+    if timed:
+        print(show.table(found))
+    return 0
+
+
+def _arguments() -> Any:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument(
+        "--rounds", type=int, default=11, help="counted rounds; one more is dropped"
+    )
+    parser.add_argument("--warm", type=int, default=200, help="measured calls in a process")
+    parser.add_argument("--only", action="append", help="this candidate alone (may be repeated)")
+    parser.add_argument("--json", type=Path, help="write all figures there")
+    parser.add_argument(
+        "--no-instructions", dest="instructions", action="store_false", help="without cachegrind"
+    )
+    return parser.parse_args()
+
+
+def _say(text: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+    elif text:
+        print(text, file=sys.stderr, flush=True)
+
+
+def _round(
+    stub: measure.Stub,
+    candidates: list[Candidate],
+    build: Path,
+    plan: Plan,
+    mode: str,
+    into: Runs,
+) -> None:
+    """Everybody once, books made anew, so that none is timed in a quieter minute."""
+    roster.seeded(candidates, build, plan)
+    measure.plant(stub, candidates)
+    for flow in report.FLOWS:
+        for candidate in candidates:
+            if flow in candidate.handlers:
+                result = measure.run(stub, candidate, flow, plan, mode)
+                into.setdefault((flow, candidate.name), []).append(result)
+
+
+def _instructions(stub: measure.Stub, candidates: list[Candidate], build: Path) -> dict[str, Any]:
+    """Instructions of a cold start with its first call, and of one more call when warm."""
+    refs: dict[str, dict[Plan, int]] = {}
+    for plan in (NONE, FEW, MANY):
+        roster.seeded(candidates, build, plan)
+        measure.plant(stub, candidates)
+        for candidate in candidates:
+            for flow in COUNTED_FLOWS:
+                if candidate.name not in COUNTED or flow not in candidate.handlers:
+                    continue
+                _say(f"instructions: {candidate.name} {flow} {plan.warm}")
+                found = measure.run(stub, candidate, flow, plan, "plain")
+                refs.setdefault(f"{flow} {candidate.name}", {})[plan] = found["refs"]
+    empty = measure.empty_instructions()
+    calls = MANY.warm - FEW.warm
+    return {
+        name: {"cold": at[NONE] - empty, "warm": round((at[MANY] - at[FEW]) / calls)}
+        for name, at in refs.items()
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

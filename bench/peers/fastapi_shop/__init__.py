@@ -1,0 +1,1 @@
+"""FastAPI and SQLAlchemy on SQLite, called as an ASGI server calls it."""
