@@ -1,9 +1,10 @@
 """The books after a day, checked from outside: API, seals and lines, bank, inbox, dead letters."""
 
+import datetime as dt
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,11 @@ from payvand.calendar import days, label
 from payvand.fee import FeePlan
 from payvand.ledger import PAYABLE
 from payvand.settlement import Lines, Seal, follows
+from payvand_cli.stack import Stack
+from payvand_cli.web import Shop
 
 if TYPE_CHECKING:
-    from payvand_cli.demo import Day, Played
+    from payvand_cli.demo import Day
 
 DAYS_AT_ONCE = 93
 FINAL_EVENTS = {
@@ -38,7 +41,7 @@ class Check:
 
 def audit(day: "Day") -> list[Check]:
     """Everything that must hold after the day."""
-    entries = _entries(day)
+    journal = _entries(day)
     balance = day.shop.get("/balance")
     seals = list(reversed(list(day.doors.settlements.seals(day.book, limit=10_000))))
     lines = {seal.n: _object(day, seal) for seal in seals}
@@ -47,34 +50,38 @@ def audit(day: "Day") -> list[Check]:
     return [
         Check(f"{len(day.played)} payments and their refunds as expected", _as_expected(day)),
         Check(
-            f"{len(entries)} journal entries balance, all accounts sum to zero",
-            _zero(entries, balance),
+            f"{len(journal)} journal entries balance, all accounts sum to zero",
+            sums(journal, balance),
         ),
         Check(
             f"the balance of {balance['balance']:,} rial = entries − payouts",
-            _balance(entries, balance),
+            owed(journal, balance),
         ),
         Check(
             f"{len(booked)} executed payments in one seal each",
-            _one_seal(booked, [Lines.from_bytes(content) for content in lines.values()]),
+            sealed_once([one.id for one in booked], [Lines.from_bytes(c) for c in lines.values()]),
         ),
-        Check(f"{len(seals)} seals follow each other and own their lines", _chain(seals, lines)),
+        Check(f"{len(seals)} seals follow each other and own their lines", chain(seals, lines)),
         Check("what the bank executed = what was paid out", _bank(day, seals)),
         Check(
             f"{len(received)} webhooks, all events told, all signatures hold", _told(day, received)
         ),
-        Check("no dead letters", _dead(day)),
+        Check("no dead letters", dead_letters(day.stack)),
     ]
 
 
 def _entries(day: "Day") -> list[dict[str, Any]]:
     merchant = day.doors.merchants.get(day.book.merchant_id)
     assert merchant is not None
-    span = days(merchant.since, label(day.now(), day.book.currency))
+    return entries(day.shop, days(merchant.since, label(day.now(), day.book.currency)))
+
+
+def entries(shop: Shop, span: Sequence[dt.date]) -> list[dict[str, Any]]:
+    """A merchant's whole journal over these days, as the merchant sees it."""
     return [
         entry
         for start in range(0, len(span), DAYS_AT_ONCE)
-        for entry in day.shop.all(
+        for entry in shop.all(
             "/ledger/entries",
             first_day=span[start],
             last_day=span[min(start + DAYS_AT_ONCE, len(span)) - 1],
@@ -111,19 +118,21 @@ def _as_expected(day: "Day") -> list[str]:
     return wrong
 
 
-def _zero(entries: list[dict[str, Any]], balance: dict[str, Any]) -> list[str]:
+def sums(entries: list[dict[str, Any]], balance: dict[str, Any]) -> list[str]:
+    """Where journals do not balance, or the accounts are not their sums."""
     wrong = [f"{e['id']} does not balance" for e in entries if sum(e["legs"].values())]
-    sums: Counter[str] = Counter()
+    total: Counter[str] = Counter()
     for entry in entries:
-        sums.update(entry["legs"])
+        total.update(entry["legs"])
     if sum(balance["accounts"].values()):
         wrong.append(f"accounts sum to {sum(balance['accounts'].values())}")
-    if {k: v for k, v in sums.items() if v} != balance["accounts"]:
+    if {k: v for k, v in total.items() if v} != balance["accounts"]:
         wrong.append("the accounts of the balance are not the sums of the entries")
     return wrong
 
 
-def _balance(entries: list[dict[str, Any]], balance: dict[str, Any]) -> list[str]:
+def owed(entries: list[dict[str, Any]], balance: dict[str, Any]) -> list[str]:
+    """Whether what the merchant is owed is what the entries leave."""
     gained = -sum(e["legs"].get(PAYABLE, 0) for e in entries if e["kind"] != "payout")
     paid = sum(e["legs"].get(PAYABLE, 0) for e in entries if e["kind"] == "payout")
     if balance["balance"] != gained - paid:
@@ -131,12 +140,14 @@ def _balance(entries: list[dict[str, Any]], balance: dict[str, Any]) -> list[str
     return []
 
 
-def _one_seal(booked: Sequence["Played"], contents: list[Lines]) -> list[str]:
+def sealed_once(booked: Iterable[str], contents: Iterable[Lines]) -> list[str]:
+    """Executed payments that are in no seal, or in several."""
     times = Counter(line.id.removeprefix("x:") for content in contents for line in content.lines)
-    return [f"{one.id} is in {times[one.id]} seals" for one in booked if times[one.id] != 1]
+    return [f"{id} is in {times[id]} seals" for id in booked if times[id] != 1]
 
 
-def _chain(seals: list[Seal], lines: dict[int, bytes]) -> list[str]:
+def chain(seals: list[Seal], lines: dict[int, bytes]) -> list[str]:
+    """Where a seal does not follow the one before, or does not own its lines."""
     wrong = []
     previous: Seal | None = None
     for seal in seals:
@@ -218,11 +229,12 @@ def _told(day: "Day", received: list[dict[str, Any]]) -> list[str]:
     return wrong
 
 
-def _dead(day: "Day") -> list[str]:
+def dead_letters(stack: Stack) -> list[str]:
+    """Dead-letter queues that hold something."""
     wrong = []
-    for name, url in day.stack.outputs.items():
+    for name, url in stack.outputs.items():
         if name.endswith("DeadQueue"):
-            asked = day.stack.sqs.get_queue_attributes(
+            asked = stack.sqs.get_queue_attributes(
                 QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"]
             )
             count = int(asked["Attributes"]["ApproximateNumberOfMessages"])

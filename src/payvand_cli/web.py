@@ -81,9 +81,11 @@ class Page:
 class Browser:
     """A payer's browser. It stops at the door of any other site."""
 
-    def __init__(self, home: str) -> None:
+    def __init__(self, home: str, transport: httpx.BaseTransport | None = None) -> None:
         self._host = urlsplit(home).netloc
-        self._client = httpx.Client(timeout=TIMEOUT_S, headers={"Accept": "text/html"})
+        self._client = httpx.Client(
+            timeout=TIMEOUT_S, headers={"Accept": "text/html"}, transport=transport
+        )
         self.page = Page("about:blank")
 
     def __enter__(self) -> Self:
@@ -131,10 +133,15 @@ class Browser:
 class Shop:
     """A merchant's server: an API key and what it opens."""
 
-    def __init__(self, api_url: str, api_key: str) -> None:
+    def __init__(
+        self, api_url: str, api_key: str, transport: httpx.BaseTransport | None = None
+    ) -> None:
         self.api_url = api_url
         self._client = httpx.Client(
-            base_url=api_url, timeout=TIMEOUT_S, headers={"Authorization": f"Bearer {api_key}"}
+            base_url=api_url,
+            timeout=TIMEOUT_S,
+            headers={"Authorization": f"Bearer {api_key}"},
+            transport=transport,
         )
 
     def __enter__(self) -> Self:

@@ -26,6 +26,7 @@ from payvand_cli.demo import (
     next_business_day,
     until,
 )
+from payvand_cli.stack import Stack
 
 BOOK = Book("mer_000001", "test", "IRR")
 START = dt.date(2026, 11, 23)
@@ -77,7 +78,7 @@ def chain() -> tuple[list[Seal], dict[int, bytes]]:
 
 
 def test_a_chain_that_holds_is_silent() -> None:
-    assert audit._chain(*chain()) == []
+    assert audit.chain(*chain()) == []
 
 
 @pytest.mark.parametrize(
@@ -94,13 +95,13 @@ def test_a_chain_that_holds_is_silent() -> None:
 def test_a_chain_that_was_touched_is_noticed(n: int, change: dict[str, Any]) -> None:
     seals, contents = chain()
     seals[n - 1] = dataclasses.replace(seals[n - 1], **change)
-    assert audit._chain(seals, contents)
+    assert audit.chain(seals, contents)
 
 
 def test_lines_that_were_touched_are_noticed() -> None:
     seals, contents = chain()
     contents[2] = contents[2].replace(b"99", b"98")
-    assert audit._chain(seals, contents)
+    assert audit.chain(seals, contents)
 
 
 def entry(kind: str, **legs: int) -> dict[str, Any]:
@@ -114,20 +115,20 @@ def test_sums_that_do_not_agree_are_noticed() -> None:
         "balance": 0,
         "accounts": {"receivable:x": 100, "income:fee": -1, "bank:payout": -99},
     }
-    assert audit._zero([taken, paid], right) == audit._balance([taken, paid], right) == []
-    assert audit._balance([taken], right)
-    assert audit._zero([taken], right)
-    assert audit._zero([taken, entry("refund", payable__merchant=1)], right)
-    assert audit._zero([taken, paid], right | {"accounts": {"receivable:x": 1}})
+    assert audit.sums([taken, paid], right) == audit.owed([taken, paid], right) == []
+    assert audit.owed([taken], right)
+    assert audit.sums([taken], right)
+    assert audit.sums([taken, entry("refund", payable__merchant=1)], right)
+    assert audit.sums([taken, paid], right | {"accounts": {"receivable:x": 1}})
 
 
 def test_a_payment_in_no_seal_or_in_two_is_noticed() -> None:
-    one = Played(DAY[0], id="pay_1")
+    one = "pay_1"
     content = Lines.of([Line("pay_1", START, 1, {})], [])
     late = Lines.of([Line("x:pay_1", START, 1, {})], [])
-    assert audit._one_seal([one], [content]) == audit._one_seal([one], [late]) == []
-    assert audit._one_seal([one], [])
-    assert audit._one_seal([one], [content, late])
+    assert audit.sealed_once([one], [content]) == audit.sealed_once([one], [late]) == []
+    assert audit.sealed_once([one], [])
+    assert audit.sealed_once([one], [content, late])
 
 
 def day(**parts: Any) -> Day:
@@ -170,7 +171,7 @@ def test_dead_letters_are_noticed() -> None:
 
     outputs = {"TimerDeadQueue": "http://q", "TimerQueue": "http://p"}
     sqs = SimpleNamespace(get_queue_attributes=attributes)
-    (said,) = audit._dead(day(stack=SimpleNamespace(outputs=outputs, sqs=sqs)))
+    (said,) = audit.dead_letters(cast("Stack", SimpleNamespace(outputs=outputs, sqs=sqs)))
     assert said == "2 in TimerDeadQueue; look at them, then: payvand redrive TimerDeadQueue"
 
 
