@@ -1,85 +1,24 @@
 """The way out: a whole answer in time, or silence."""
 
-import contextlib
 import gzip
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from payvand.edge.http import BODY_MAX, Http
 from payvand.errors import Silence
+from tests.support.party import Party
 
-Talk = Callable[[socket.socket], None]
 SOON_S = 0.3
-
-
-class Party:
-    """A server on loopback that says, call after call, what a test wants."""
-
-    def __init__(self) -> None:
-        self.socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
-        self.asked: list[bytes] = []
-        self.talks: list[Talk] = []
-        self.over = threading.Event()
-        self.thread = threading.Thread(target=self._serve, daemon=True)
-        self.thread.start()
-
-    def says(self, *talks: bytes | Talk) -> None:
-        for talk in talks:
-            self.talks.append(talk if callable(talk) else lambda c, t=talk: c.sendall(t))  # type: ignore[misc]
-
-    def _serve(self) -> None:
-        while not self.over.is_set():
-            try:
-                connection, _ = self.socket.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
-
-    def _talk(self, connection: socket.socket) -> None:
-        with connection, contextlib.suppress(OSError):
-            while self.talks:
-                asked = b""
-                while b"\r\n\r\n" not in asked:
-                    more = connection.recv(65_536)
-                    if not more:
-                        return
-                    asked += more
-                self.asked.append(asked)
-                self.talks.pop(0)(connection)
-
-    def drip(self, head: bytes, piece: bytes, every_s: float) -> Talk:
-        """Never quiet for long, never done."""
-
-        def talk(connection: socket.socket) -> None:
-            connection.sendall(head)
-            while not self.over.wait(every_s):
-                connection.sendall(piece)
-
-        return talk
-
-    def silence(self, head: bytes = b"") -> Talk:
-        """Nothing after `head`."""
-
-        def talk(connection: socket.socket) -> None:
-            connection.sendall(head)
-            self.over.wait(10)
-
-        return talk
 
 
 @pytest.fixture
 def party() -> Iterator[Party]:
     made = Party()
     yield made
-    made.over.set()
-    made.socket.shutdown(socket.SHUT_RDWR)
-    made.socket.close()
-    made.thread.join(5)
+    made.stop()
 
 
 def answer(body: bytes, *headers: bytes, status: bytes = b"200 OK") -> bytes:

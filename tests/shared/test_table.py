@@ -1,8 +1,10 @@
 """The table door: what DynamoDB is sent, and what its refusals become."""
 
 import base64
+import datetime as dt
 from collections.abc import Mapping
 from decimal import Decimal
+from email.utils import format_datetime
 from typing import Any
 
 import boto3
@@ -167,6 +169,23 @@ def test_a_read_is_strong_and_tells_the_database_s_clock() -> None:
     nothing = table.get({"pk": "p"})
     assert (nothing.item, nothing.server_ms) == (None, None)
     assert all(request["ConsistentRead"] for _, request in client.calls)
+
+
+@given(st.datetimes(dt.datetime(1970, 1, 2), dt.datetime(2099, 12, 31)))  # noqa: DTZ001 - naive, then UTC
+def test_the_database_s_clock_is_read_as_http_writes_it(when: dt.datetime) -> None:
+    at = when.replace(microsecond=0, tzinfo=dt.UTC)
+    headers = {"HTTPHeaders": {"date": format_datetime(at, usegmt=True)}}
+    table, _, _ = made({"ResponseMetadata": headers})
+    assert table.get({"pk": "p"}).server_ms == int(at.timestamp() * 1000)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "2026-05-04T08:30:00Z", "Mon, 04 Xyz 2026 08:30:00 GMT", "Mon, 04 May 2026"]
+)
+def test_a_clock_that_cannot_be_read_is_a_fault(text: str) -> None:
+    table, _, _ = made({"ResponseMetadata": {"HTTPHeaders": {"date": text}}})
+    with pytest.raises(ValueError, match=r"date|substring"):
+        table.get({"pk": "p"})
 
 
 @pytest.mark.parametrize("kind", ["Put", "Update"])

@@ -13,12 +13,16 @@
     ├── Forged                   a signature or shape proves that a message is not from who it says
     ├── Overtaken                a condition in the database said no: somebody else was first
     └── Skewed                   our clock and the database's differ more than the books allow
+    AwsRefused                   AWS answered, and the answer is no
+    AwsSilent                    AWS gave no whole answer, several times
 
 `Silence` is never a failure of the payment (architecture decision 10); `Overtaken` means "read
 again".
 """
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 class PayvandError(Exception):
@@ -119,3 +123,31 @@ class Overtaken(PayvandError):
 
 class Skewed(PayvandError):
     """This host's clock is further from the database's than the books allow (seals R5)."""
+
+
+class AwsRefused(Exception):
+    """AWS's own no, shaped like botocore's ClientError; says no more than operation and code."""
+
+    def __init__(self, response: Mapping[str, Any], operation_name: str) -> None:
+        self.response, self.operation_name = response, operation_name
+        self.code = str(response["Error"]["Code"])
+        self.status = int(response["ResponseMetadata"]["HTTPStatusCode"])
+        super().__init__(f"{operation_name}: {self.code}")
+
+
+class AwsSilent(Exception):
+    """AWS gave no whole answer; whether it did what it was asked is not known."""
+
+
+def refusals() -> tuple[type[AwsRefused], ...]:
+    """For `except`: AWS's no, from whichever client; botocore's where a function has loaded it."""
+    botocore: Any = sys.modules.get("botocore.exceptions")
+    return (AwsRefused, botocore.ClientError) if botocore else (AwsRefused,)
+
+
+def silences() -> tuple[type[Exception], ...]:
+    """The same for no whole answer."""
+    botocore: Any = sys.modules.get("botocore.exceptions")
+    if not botocore:
+        return (AwsSilent,)
+    return AwsSilent, botocore.ConnectionError, botocore.HTTPClientError

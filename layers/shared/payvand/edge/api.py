@@ -12,12 +12,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, cast
 
-from botocore.exceptions import ClientError, HTTPClientError
-from botocore.exceptions import ConnectionError as NoConnection
 from pydantic import BaseModel, ValidationError
 
 from payvand.edge import log
-from payvand.errors import BadInput, Forbidden, NotFound, Overtaken, Refusal, Unavailable
+from payvand.errors import (
+    BadInput,
+    Forbidden,
+    NotFound,
+    Overtaken,
+    Refusal,
+    Unavailable,
+    refusals,
+    silences,
+)
 from payvand.ids import Mode
 from payvand.merchant import Merchant
 
@@ -196,8 +203,8 @@ def _refusal(exc: Exception) -> Refusal:
             "Something else changed this at the same moment. Send it again.",
             retry_after_s=1,
         )
-    if isinstance(exc, NoConnection | HTTPClientError) or (
-        isinstance(exc, ClientError) and exc.response["Error"].get("Code") in _THROTTLES
+    if isinstance(exc, silences()) or (
+        isinstance(exc, refusals()) and exc.response["Error"].get("Code") in _THROTTLES
     ):
         return Unavailable("busy", "Too much at once. Send it again.", retry_after_s=RETRY_AFTER_S)
     return Refusal(

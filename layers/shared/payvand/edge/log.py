@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from botocore.exceptions import ClientError
+from payvand.errors import refusals
 
 NAMESPACE: Final = "Payvand"
 NAMES: Final = frozenset(
@@ -56,7 +56,7 @@ def error(exc: BaseException) -> None:
     last = traceback.extract_tb(exc.__traceback__)[-1:] if exc.__traceback__ else []
     _fields["error"] = type(exc).__name__
     _fields["at"] = [f"{frame.filename.rsplit('/', 2)[-1]}:{frame.lineno}" for frame in last]
-    if isinstance(exc, ClientError):
+    if isinstance(exc, refusals()):
         _fields["aws"] = f"{exc.operation_name}: {exc.response['Error'].get('Code')}"
         if "AccessDenied" in str(exc.response["Error"].get("Code")):
             _fields["denied"] = str(exc.response["Error"].get("Message"))

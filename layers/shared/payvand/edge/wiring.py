@@ -6,9 +6,11 @@ has short time-outs and few tries: a caller waits for us, and the books are safe
 
 import os
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from payvand.edge.aws import SERVICES, TRIES, Client, Lender
 from payvand.edge.http import Http
+from payvand.edge.line import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S
 from payvand.edge.queue import Queues
 from payvand.edge.secrets import Channels, Secrets
 from payvand.edge.vault import Vault
@@ -21,10 +23,6 @@ from payvand.store.webhooks import WebhookStore
 
 if TYPE_CHECKING:
     import boto3
-
-AWS_CONNECT_TIMEOUT_S: Final = 2
-AWS_READ_TIMEOUT_S: Final = 6
-AWS_TRIES: Final = 3
 
 
 def public_base_url() -> str:
@@ -44,15 +42,21 @@ class Wiring:
 
         return boto3.Session()
 
+    @cached_property
+    def _lender(self) -> Lender:
+        return Lender(self.env)
+
     def client(self, service: str) -> Any:
-        """An AWS client with our time-outs. One session makes all of them."""
+        """An AWS client: our own, or boto3's with the same time-outs for what ours cannot speak."""
+        if service in SERVICES:
+            return Client(service, self.env, self._lender)
         from botocore.config import Config
 
         config = Config(
-            connect_timeout=AWS_CONNECT_TIMEOUT_S,
-            read_timeout=AWS_READ_TIMEOUT_S,
-            retries={"total_max_attempts": AWS_TRIES, "mode": "standard"},
-            signature_version="s3v4" if service == "s3" else None,
+            connect_timeout=CONNECT_TIMEOUT_S,
+            read_timeout=ANSWER_TIMEOUT_S,
+            retries={"total_max_attempts": TRIES, "mode": "standard"},
+            signature_version="s3v4",
         )
         return self._session.client(service, config=config)  # type: ignore[call-overload]
 

@@ -12,10 +12,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from payvand import ledger
-from payvand.errors import Overtaken
+from payvand.errors import Overtaken, refusals
 from payvand.ids import Book
 from payvand.settlement import Lines, PayoutState, Seal
 from payvand.store.guards import guard
@@ -159,7 +157,7 @@ class Settlements:
         """What the bank left for us, if it has."""
         try:
             body = self._s3.get_object(Bucket=self._bucket, Key=f"bank/in/{name}.json")["Body"]
-        except ClientError as exc:
+        except refusals() as exc:
             if exc.response["Error"]["Code"] == "NoSuchKey":
                 return None
             raise
