@@ -171,3 +171,19 @@ def test_later_shows_the_message_again_without_an_error(capsys: pytest.CaptureFi
 def test_postponing_changes_visibility(queues: Queues, sqs: Sqs) -> None:
     queues.postpone("q", "r1", 30)
     assert sqs.shown == [{"QueueUrl": "q", "ReceiptHandle": "r1", "VisibilityTimeout": 30}]
+
+
+def test_a_message_that_cannot_be_postponed_takes_no_neighbour(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def handle(delivery: Delivery) -> None:
+        if delivery.message["n"] == 1:
+            raise Later(30)
+
+    def postpone(receipt: str, delay_s: int) -> None:
+        raise TimeoutError(receipt)
+
+    answer = worker(handle, postpone=postpone)({"Records": [record(1), record(2)]}, None)
+    assert failed(answer) == ["m1"]
+    lines = [json.loads(one) for one in capsys.readouterr().out.splitlines()]
+    assert [one.get("error") for one in lines] == ["TimeoutError", None]

@@ -86,6 +86,15 @@ def _dump(message: Message) -> str:
     return json.dumps(message, separators=(",", ":"))
 
 
+def _postpone(postpone: Callable[[str, int], None] | None, receipt: str, delay_s: int) -> None:
+    """Show the message later; when that fails, it is seen when its visibility ends anyway."""
+    assert postpone is not None, "this worker does not postpone"
+    try:
+        postpone(receipt, delay_s)
+    except Exception as exc:  # noqa: BLE001 - its neighbours' answers must still be given
+        log.error(exc)
+
+
 def worker(
     handle: Callable[[Delivery], None], *, postpone: Callable[[str, int], None] | None = None
 ) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
@@ -99,9 +108,8 @@ def worker(
                 tries = int(record.get("attributes", {}).get("ApproximateReceiveCount", "1"))
                 handle(Delivery(json.loads(record["body"]), tries))
             except Later as later:
-                assert postpone is not None, "this worker does not postpone"
-                postpone(record["receiptHandle"], later.delay_s)
                 failures.append({"itemIdentifier": record["messageId"]})
+                _postpone(postpone, record["receiptHandle"], later.delay_s)
             except Exception as exc:  # noqa: BLE001 - one bad message must not take its neighbours
                 log.error(exc)
                 failures.append({"itemIdentifier": record["messageId"]})
