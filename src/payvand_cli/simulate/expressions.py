@@ -38,6 +38,15 @@ _TOKEN: Final = re.compile(
 _KINDS: Final = frozenset({"S", "SS", "N", "NS", "B", "BS", "BOOL", "NULL", "L", "M"})
 _POWER: Final = {"OR": 1, "AND": 2}
 _NOT_POWER: Final = 3
+_LONG: Final = {
+    "S": "STRING",
+    "N": "NUMBER",
+    "B": "BINARY",
+    "M": "MAP",
+    "L": "LIST",
+    "BOOL": "BOOLEAN",
+}
+"""Kinds as the refusals of ADD and DELETE call them."""
 _KEYWORDS: Final = frozenset({"AND", "OR", "NOT", "BETWEEN", "IN", ""})
 GONE: Final[Wire] = {"gone": True}
 """What an action puts where nothing shall be."""
@@ -423,12 +432,12 @@ class _Parser:
 
     def _add(self) -> Action:
         path, token = self._path(), self._value()
-        self._literal("operator: ADD", _ADDABLE, Operand(path.get, value=token))
+        self._checks.append(_set_check("ADD", _ADDABLE, token))
         return Action(path, _added(path.get, token))
 
     def _delete(self) -> Action:
         path, token = self._path(), self._value()
-        self._literal("operator: DELETE", SETS, Operand(path.get, value=token))
+        self._checks.append(_set_check("DELETE", SETS, token))
         return Action(path, _without(path.get, token))
 
     # ── key conditions ────────────────────────────────────────────────────────────────────────
@@ -438,6 +447,11 @@ class _Parser:
         yield self._key_clause()
         while self._skip("AND"):
             yield self._key_clause()
+        if self._peek().upper() in {"OR", "IN"}:
+            self._bad_key_operator(self._peek().upper())
+
+    def _bad_key_operator(self, sign: str) -> NoReturn:
+        raise Refused(f"Invalid operator used in {KEY_CONDITION}: {sign}")
 
     def _key_clause(self) -> KeyRange:
         if self._skip("("):
@@ -465,7 +479,7 @@ class _Parser:
             return KeyRange(name, "BETWEEN", (low, high))
         sign = self._take()
         if sign == "<>":
-            self.refuse("Unsupported operator in KeyConditionExpression; operator: <>")
+            self._bad_key_operator(sign)
         if sign not in _COMPARE:
             self._at -= 1
             self._syntax(sign)
@@ -482,6 +496,18 @@ def _kind_check(slot: str, what: str, kinds: frozenset[str], token: str) -> Chec
             raise Refused(
                 f"Invalid {slot}: Incorrect operand type for operator or function; "
                 f"{what}, operand type: {kind}"
+            )
+
+    return check
+
+
+def _set_check(word: str, kinds: frozenset[str], token: str) -> Check:
+    def check(_names: Names, values: Values) -> None:
+        (kind,) = values[token]
+        if kind not in kinds:
+            raise Refused(
+                f"Invalid {UPDATE}: Incorrect operand type for operator or function; operator: "
+                f"{word}, operand type: {_LONG.get(kind, kind)}, typeSet: ALLOWED_FOR_ADD_OPERAND"
             )
 
     return check
@@ -510,10 +536,17 @@ def _bounds_check(slot: str, low: str, high: str) -> Check:
         if pair is not None and pair[0] > pair[1]:
             raise Refused(
                 f"Invalid {slot}: The BETWEEN operator requires upper bound to be greater than "
-                "or equal to lower bound"
+                "or equal to lower bound; lower bound operand: AttributeValue: "
+                f"{_shown(values[low])}, upper bound operand: AttributeValue: "
+                f"{_shown(values[high])}"
             )
 
     return check
+
+
+def _shown(value: Wire) -> str:
+    ((kind, inner),) = value.items()
+    return f"{{{kind}:{inner}}}"
 
 
 # ── closures ──────────────────────────────────────────────────────────────────────────────────

@@ -132,6 +132,10 @@ class Snapshot:
     tokens: Mapping[str, "_Replay"]
 
 
+class KeyMismatch(Refused):
+    """A key that is not the table's; in a transaction its action's reason, not the request's."""
+
+
 class Memory:
     """Tables, and a client's methods on them.
 
@@ -202,9 +206,9 @@ class Memory:
                     "Either the KeyConditions or KeyConditionExpression parameter must be "
                     "specified in the request."
                 )
-            compiled = expressions.key_condition(text)
-            names, values = _bind(_program(text), request)
-            bounds = _Bounds(table.schema, compiled.run, names, values)
+            program, clauses = _key_program(text)
+            names, values = _bind(program, request)
+            bounds = _Bounds(table.schema, clauses, names, values)
             forward = request.get("ScanIndexForward", True)
             start = _start(table, request)
             found = self._found(table, bounds, request, forward=forward, start=start)
@@ -385,27 +389,37 @@ class Memory:
                 "1 validation error detected: Value at 'transactItems' failed to satisfy "
                 f"constraint: Member must have length {bound}"
             )
+        changes: list[_Change] = []
+        mismatches: list[str | None] = []
+        for action in actions:
+            try:
+                changes.append(self._plan(action))
+                mismatches.append(None)
+            except KeyMismatch as exc:
+                mismatches.append(str(exc))
+        if len({change.where() for change in changes}) < len(changes):
+            raise Refused("Transaction request cannot include multiple operations on one item")
+        if any(mismatches):
+            self._canceled([_reason(message) for message in mismatches])
+        return changes
+
+    def _plan(self, action: Request) -> "_Change":
         plans = {
             "Put": (self._put, _PUT),
             "Update": (self._update, _UPDATE),
             "Delete": (self._delete, _DELETE),
             "ConditionCheck": (self._check, _DELETE),
         }
-        changes: list[_Change] = []
-        for action in actions:
-            try:
-                ((kind, fields),) = action.items()
-            except ValueError:
-                raise Refused(
-                    "TransactItems can only contain one of Check, Put, Update or Delete"
-                ) from None
-            plan, known = plans[kind]
-            if not fields.keys() <= known - {"ReturnValues"}:
-                _unknown(fields, known)
-            changes.append(plan(fields))
-        if len({change.where() for change in changes}) < len(changes):
-            raise Refused("Transaction request cannot include multiple operations on one item")
-        return changes
+        try:
+            ((kind, fields),) = action.items()
+        except ValueError:
+            raise Refused(
+                "TransactItems can only contain one of Check, Put, Update or Delete"
+            ) from None
+        plan, known = plans[kind]
+        if not fields.keys() <= known - {"ReturnValues"}:
+            _unknown(fields, known)
+        return plan(fields)
 
     def _cancel(self, actions: Sequence[Request], changes: Sequence["_Change"]) -> NoReturn:
         reasons: list[dict[str, Any]] = []
@@ -416,10 +430,11 @@ class Memory:
                 reasons.append(
                     {"Code": "ConditionalCheckFailed", "Message": _NO_CONDITION, **found}
                 )
-            elif change.error is not None:
-                reasons.append({"Code": "ValidationError", "Message": change.error})
             else:
-                reasons.append({"Code": "None"})
+                reasons.append(_reason(change.error))
+        self._canceled(reasons)
+
+    def _canceled(self, reasons: list[dict[str, Any]]) -> NoReturn:
         message = (
             "Transaction cancelled, please refer cancellation reasons for specific reasons "
             f"[{', '.join(reason['Code'] for reason in reasons)}]"
@@ -652,18 +667,18 @@ class _Table:
                 owner = key[self._partition]["S"]
                 sort = "" if self._sort is None else key[self._sort]["S"]
             except KeyError:
-                raise Refused(_NO_KEY) from None
+                raise KeyMismatch(_NO_KEY) from None
             if 0 < len(owner) < 256 and len(sort) < 256 and (sort or self._sort is None):
                 return owner, sort
         return self._odd_place(key)
 
     def _odd_place(self, key: Item) -> tuple[Any, Any]:
         if key.keys() != set(self.schema.names):
-            raise Refused(_NO_KEY)
+            raise KeyMismatch(_NO_KEY)
         key = {name: admit(value) for name, value in key.items()}
         for name, kind in self._kinds():
             if kind not in key[name]:
-                raise Refused(_NO_KEY)
+                raise KeyMismatch(_NO_KEY)
         return self.place_of(key)
 
     def place_of(self, item: Item) -> tuple[Any, Any]:
@@ -671,11 +686,11 @@ class _Table:
         for name, kind in self._kinds():
             value = item.get(name)
             if value is None:
-                raise Refused(
+                raise KeyMismatch(
                     f"One or more parameter values were invalid: Missing the key {name} in the item"
                 )
             if kind not in value:
-                raise Refused(
+                raise KeyMismatch(
                     "One or more parameter values were invalid: Type mismatch for key "
                     f"{name} expected: {kind} actual: {next(iter(value))}"
                 )
@@ -764,14 +779,22 @@ class _Bounds:
         self, schema: KeySchema, clauses: tuple[KeyRange, ...], names: Names, values: Values
     ) -> None:
         by_name = {names.get(c.name, c.name): c for c in clauses}
-        owner = by_name.pop(schema.partition, None)
-        if owner is None:
-            raise Refused(f"Query condition missed key schema element: {schema.partition}")
-        if owner.sign != "=" or len(clauses) - len(by_name) > 1:
+        if len(by_name) < len(clauses):
+            raise Refused(
+                f"Invalid {expressions.KEY_CONDITION}: KeyConditionExpressions must only contain "
+                "one condition per key"
+            )
+        if len(clauses) > len(schema.names):
+            raise Refused(
+                f"The number of query conditions ({len(clauses)}) exceeds the number of key "
+                f"attributes defined in the schema ({len(schema.names)})"
+            )
+        for name in schema.names[: len(clauses)]:
+            if name not in by_name:
+                raise Refused(f"Query condition missed key schema element: {name}")
+        owner = by_name.pop(schema.partition)
+        if owner.sign != "=":
             raise Refused("Query key condition not supported")
-        if by_name and schema.sort not in by_name:
-            missed = schema.sort or next(iter(by_name))
-            raise Refused(f"Query condition missed key schema element: {missed}")
         self.partition = _bound(owner, values, schema.partition_kind)[0]
         self._sign, self._values = "", ()
         if by_name:
@@ -817,6 +840,8 @@ def _bound(clause: KeyRange, values: Values, kind: str) -> tuple[Any, ...]:
             "One or more parameter values were invalid: Condition parameter type does not match "
             "schema type"
         )
+    for value in found:
+        _key_length(clause.name, value[kind], KEY_MAX)
     return tuple(map(sortable, found))
 
 
@@ -849,6 +874,14 @@ def _program(condition: str | None, update: str | None = None) -> _Program:
         values=frozenset().union(*(part.values for part in parts)),
         checks=tuple(check for part in parts for check in part.checks),
     )
+
+
+@cache
+def _key_program(text: str) -> tuple[_Program, tuple[KeyRange, ...]]:
+    """A key condition. Raises Refused."""
+    part = expressions.key_condition(text)
+    program = _Program(None, _AS_IT_IS, (part,), part.names, part.values, part.checks)
+    return program, part.run
 
 
 def _bind(program: _Program, request: Request) -> tuple[Names, Values]:
@@ -927,6 +960,11 @@ def _start(table: _Table, request: Request) -> tuple[Any, Any] | None:
         return table.place(start)
     except Refused:
         raise Refused("The provided starting key is invalid") from None
+
+
+def _reason(error: str | None) -> dict[str, Any]:
+    """A cancellation reason of an action whose condition did not refuse."""
+    return {"Code": "None"} if error is None else {"Code": "ValidationError", "Message": error}
 
 
 def _shown(request: Request, change: _Change) -> dict[str, Any]:
