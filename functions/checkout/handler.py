@@ -37,7 +37,7 @@ def get(request: Request) -> Response:
     live = wiring()
     payment, merchant = _invited(live, request)
     now = live.clock.now(payment.id.book.mode)
-    if not payment.is_open or now.ms >= payment.expires_at_ms:
+    if not _is_payable(payment, now):
         return outcome_page(request, payment, merchant)
     fresh = payment.attempts and now.ms - payment.attempts[-1].at_ms < REUSE_S * 1000
     if payment.channel is not None and fresh:
@@ -51,7 +51,7 @@ def post(request: Request) -> Response:
     live = wiring()
     payment, merchant = _invited(live, request)
     now = live.clock.now(payment.id.book.mode)
-    if not payment.is_open or now.ms >= payment.expires_at_ms:
+    if not _is_payable(payment, now):
         return outcome_page(request, payment, merchant)
     name = request.form().get("channel", "")
     if name not in _offered(payment, merchant):
@@ -107,6 +107,11 @@ def _invited(live: "Wiring", request: Request) -> tuple[Payment, Merchant]:
     if merchant is None:
         raise NotFound
     return read(live, id), merchant
+
+
+def _is_payable(payment: Payment, now: Moment) -> bool:
+    """Whether the payer may (still) be led to a channel: not while one is said to have the money."""
+    return payment.status in {Status.CREATED, Status.REDIRECTED} and now.ms < payment.expires_at_ms
 
 
 def _offered(payment: Payment, merchant: Merchant) -> list[str]:

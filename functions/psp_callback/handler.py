@@ -16,7 +16,7 @@ from payvand.edge.wiring import wiring
 from payvand.errors import BadInput, Forged, NotFound, Overtaken, Unavailable
 from payvand.ids import PaymentId
 from payvand.payment import Payment, Status
-from payvand.psp import Channel, Inbound, Verdict
+from payvand.psp import Answer, Channel, Inbound, Verdict
 from payvand.psp.registry import names
 from payvand.resolve import channel_of, end, read, resolve, take
 
@@ -82,10 +82,8 @@ def give_notice(request: Request) -> Response:
         raise NotFound
     was_open = payment.is_open
     payment, answer = take(live, channel, payment, index, notice.answer)
-    if answer is not None and payment.is_open and len(payment.attempts) == 1:
-        payment = end(
-            live, payment, [answer], payer_is_back=True
-        )  # with rivals, the timer asks them all first
+    if answer is not None:
+        payment = _noted(payment, index, answer)
     if (
         answer is not None
         and notice.answer.verdict is Verdict.PAID
@@ -96,6 +94,16 @@ def give_notice(request: Request) -> Response:
         log.metric("PaymentsExecuted")
     reply = channel.notice_reply()
     return Response(reply.status, reply.body, {"Content-Type": reply.content_type})
+
+
+def _noted(payment: Payment, index: int, answer: Answer) -> Payment:
+    """Act on a channel's last word. With rivals it is kept, and the timer asks the others first."""
+    live = wiring()
+    if len(payment.attempts) == 1:
+        return end(live, payment, [answer], payer_is_back=True) if payment.is_open else payment
+    if answer.verdict in {Verdict.DEAD, Verdict.REVERSED} and not payment.attempts[index].over:
+        live.payments.end_attempt(payment, index, answer.verdict.value)
+    return payment
 
 
 def _speaker(id: PaymentId, name: str) -> Channel:

@@ -7,7 +7,7 @@ import pytest
 
 from payvand.ids import Book
 from tests.support.merchant import balance, create, paid, refund, show, try_create
-from tests.support.world import MERCHANT, OTHER, World, check_books
+from tests.support.world import BASE, MERCHANT, OTHER, World, check_books
 
 BOOK = Book(MERCHANT, "test", "IRR")
 
@@ -157,6 +157,40 @@ def test_two_channels_paid_one_is_given_back(world: World, key: str) -> None:
     assert [
         line["legs"]["income:fee"] for line in world.items("PaymentsTable") if "legs" in line
     ] == [-2_501]
+    check_books(world)
+
+
+@pytest.mark.parametrize("first", ["refuse", "pay"])
+def test_a_rival_refused_by_notice_alone_ends_too(world: World, key: str, first: str) -> None:
+    """NoticeBank tells of an ended session by notice only; its word must not be forgotten."""
+    payment = create(world, key, 250_107)
+    banks = [world.go_to_bank(payment, name) for name in ("noticebank", "zarinpal")]
+    world.submit(banks[0], "refuse")
+    if first == "pay":
+        world.submit(banks[1], "pay")
+    world.run(hours=3)
+    found = world.payment(payment["id"])
+    assert (found.is_finished, found.attempts[0].over) == (True, "dead")
+    assert found.status == ("executed" if first == "pay" else "expired")
+    assert world.queues["TimerQueue"] == [], "nobody is asked for ever"
+    check_books(world)
+
+
+def test_who_may_have_paid_is_not_led_to_another_channel(world: World, key: str) -> None:
+    """The bank said yes to the browser and is silent since: the page waits, and offers nothing."""
+    payment = create(world, key, 250_106)
+    bank = world.go_to_bank(payment, "zarinpal")
+    world.live.payments.accept(world.payment(payment["id"]), 1)
+    page = world.browse("GET", payment["checkout_url"])
+    assert "data-channel" not in page.text
+    got = world.call(
+        "POST", f"/pay/{payment['id']}", b"channel=noticebank", headers={"Origin": BASE}
+    )
+    assert "Location" not in got.headers
+    assert len(world.payment(payment["id"]).attempts) == 1
+    world.submit(bank, "pay")
+    world.run(hours=3)
+    assert show(world, key, payment["id"])["status"] == "executed"
     check_books(world)
 
 
@@ -367,6 +401,22 @@ def test_a_refund_after_the_payout_is_carried_as_a_debt(world: World, key: str) 
     world.until_closed()
     world.settle()
     assert world.seals(BOOK)[-1].payout_minor == 396_000 - 250_000
+    check_books(world)
+
+
+def test_a_refund_that_lost_its_timer_is_met_by_settlement(world: World, key: str) -> None:
+    """Its payment is sealed already: only the refund's own posting leads back to it."""
+    payment = paid(world, key)
+    world.until_closed()
+    world.settle()
+    made = refund(world, key, payment["id"], "k", amount=100_202).json()
+    assert made["status"] == "pending"
+    world.queues["RefundQueue"].clear()
+    world.until_closed()
+    world.settle()
+    world.run(hours=3)
+    (seen,) = world.call("GET", f"/payments/{payment['id']}/refunds", key=key).json()["data"]
+    assert seen["status"] == "done"
     check_books(world)
 
 

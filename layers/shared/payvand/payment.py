@@ -71,11 +71,16 @@ class RefundState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AttemptRecord:
-    """One handing of the payer to a channel."""
+    """One handing of the payer to a channel.
+
+    `over` keeps a channel's last word (dead, reversed) where only its notices say it: asked again,
+    such a channel has its notice repeated and answers nothing itself.
+    """
 
     channel: str
     token: str
     at_ms: int
+    over: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

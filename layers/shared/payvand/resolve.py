@@ -85,6 +85,9 @@ def resolve(
         if payment.execution is not None and payment.execution.attempt == index:
             answers.append(None)
             continue
+        if (word := payment.attempts[index].over) is not None:
+            answers.append(Answer(Verdict(word)))
+            continue
         if live.clock.wall_ms() >= until_ms:
             answers.append(Answer(Verdict.UNKNOWN))
             continue

@@ -20,8 +20,11 @@ SEAL_IDLE_DAYS: Final = 7
 """After this many days without a movement an empty seal is put, so that ranges stay short."""
 PAYOUTS_WATCHED: Final = 8
 """How many seals back settlement looks for payouts that are not final (seals R11)."""
-RETURN_WATCH_DAYS: Final = 5
-"""How long an executed payout may still come back from the merchant's bank."""
+RETURN_WATCH_DAYS: Final = 14
+"""How long an executed payout may still come back from the merchant's bank.
+
+Longer than any row of closed days (Nowruz), in which nobody looks.
+"""
 GENESIS: Final = "0" * 64
 _MAY_CHANGE: Final = (
     "state",

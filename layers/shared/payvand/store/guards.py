@@ -7,6 +7,7 @@ once and proves that a test notices. Nothing else in this package writes a condi
 from typing import Final
 
 _OPEN: Final = "#status IN (:created, :redirected, :accepted)"
+_UNTOLD: Final = "#status IN (:created, :redirected)"
 _ABSENT: Final = "attribute_not_exists(#pk)"
 _DAY_OPEN: Final = "attribute_not_exists(#closing) OR #closing < :day"
 
@@ -16,11 +17,11 @@ GUARDS: Final[dict[str, str]] = {
     "idempotency.absent": _ABSENT,
     "payment.absent": _ABSENT,
     # Attempts: rule R12
-    "attempt.open": _OPEN,
+    "attempt.open": _UNTOLD,
     "attempt.rev": "#rev = :seen",
     "fail.open": _OPEN,
     "fail.rev": "#rev = :seen",
-    "accept.open": "#status IN (:created, :redirected)",
+    "accept.open": _UNTOLD,
     # executed in its own day (R2)
     "confirm.open": _OPEN,
     "confirm.not_moved": "attribute_not_exists(#moved)",

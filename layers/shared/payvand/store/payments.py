@@ -102,7 +102,8 @@ def to_item(payment: Payment) -> Item:
 
 
 def _attempt_to_item(attempt: AttemptRecord) -> Item:
-    return {"c": attempt.channel, "t": attempt.token, "at": attempt.at_ms}
+    item: Item = {"c": attempt.channel, "t": attempt.token, "at": attempt.at_ms}
+    return item | {"over": attempt.over} if attempt.over else item
 
 
 def _failure_to_item(failure: Failure | None) -> Item | None:
@@ -129,7 +130,7 @@ def from_item(item: Mapping[str, Any]) -> Payment:
         locale=item["loc"],
         metadata=item.get("meta", {}),
         payer=item.get("payer"),
-        attempts=tuple(AttemptRecord(a["c"], a["t"], a["at"]) for a in item["att"]),
+        attempts=tuple(AttemptRecord(a["c"], a["t"], a["at"], a.get("over")) for a in item["att"]),
         rev=item["rev"],
         execution=_execution(item),
         failure=failure and Failure(failure["code"], failure["msg"], failure["at"]),
@@ -253,6 +254,10 @@ class Payments:
     def shut(self, payment: Payment) -> None:
         """Note that every rival attempt is dead or given back: nothing more to ask (seals R12)."""
         self._update(payment, "SET #shut = :true", "", {":true": True})
+
+    def end_attempt(self, payment: Payment, index: int, word: str) -> None:
+        """Keep a channel's last word on one of several attempts; attempts are never removed."""
+        self._update(payment, f"SET #att[{index}].#over = :word", "", {":word": word})
 
     def confirm(self, payment: Payment, execution: Execution, *, unique: bool) -> None:
         """Book the money on the payment itself, in its own day (seals R2): one conditional write.
