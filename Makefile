@@ -10,7 +10,7 @@ LINT   := .local/lint/.stamp
 # Environments load faster with bytecode, whatever the caller's shell prefers.
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH VIRTUAL_ENV
 
-.PHONY: up down test check lint envs lint-env browser bench lock
+.PHONY: up down test check lint envs lint-env browser bench lock audit
 .DEFAULT_GOAL := up
 
 up: envs           ## Start the local stack, play a day, follow its logs (PORT=8080)
@@ -49,5 +49,9 @@ bench: envs .local/bench/.stamp ## Compare with others; BENCH="--help" says what
 	@touch $@
 
 lock: .local/uv/.stamp ## Renew the pins of requirements/*.txt
-	@cd requirements && for f in uv emulator sam lint layer dev bench; do \
+	@cd requirements && for f in uv emulator sam lint layer dev bench audit; do \
 	  ../$(UV) pip compile -q --universal --python-version 3.13 --generate-hashes --no-header --upgrade $$f.in -o $$f.txt || exit 1; done
+
+audit: .local/audit/.stamp ## Ask the vulnerability service about every pin (needs the network)
+	@failed=0; for f in requirements/*.txt; do echo "$$f"; \
+	  .local/audit/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r $$f || failed=1; done; exit $$failed
