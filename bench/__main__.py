@@ -7,11 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from bench import measure, report, roster, show, sites
+from bench import counts, docs, measure, report, roster, show, sites
 from bench.candidates import Candidate, Plan
 from bench.report import Runs
 
-RESULTS: Final = Path(__file__).with_name("results")
 COUNTED: Final = ("ours", "floor", "floor-calls", "conventional")
 """Whose instructions are counted: cachegrind is fifty times slower than the processor."""
 COUNTED_FLOWS: Final = ("create", "callback")
@@ -21,33 +20,46 @@ NONE: Final = Plan(warmup=0, warm=0, books=(10,))
 
 
 def main() -> int:
-    """Build, count, time, print; the exit code."""
+    """What was asked; the exit code."""
     asked = _arguments()
+    if asked.renew:
+        counts.renew(sites.WORK / "counts")
+    elif asked.docs:
+        docs.write()
+    else:
+        _bench(asked)
+    return 0
+
+
+def _bench(asked: argparse.Namespace) -> None:
+    """Build, count, time, print."""
     _say("building")
     build = sites.built()
     candidates = [c for c in roster.roster(build) if not asked.only or c.name in asked.only]
     plan = Plan(warm=asked.warm)
     counted: Runs = {}
     timed: Runs = {}
+    instructions: dict[str, Any] = {}
     with measure.stub() as stub:
         _round(stub, candidates, build, Plan(warm=20), "count", counted)
-        for n in range(asked.rounds + 1 if asked.rounds else 0):
+        for n in range(asked.rounds + 1):
             _say(f"round {n} of {asked.rounds}" + (" (dropped)" if n == 0 else ""))
             _round(stub, candidates, build, plan, "time", timed if n else {})
-        instructions = {}
         if asked.instructions and shutil.which("valgrind"):
             instructions = _instructions(stub, candidates, build)
     _say("")
     found = report.of(candidates, plan, counted, timed, instructions)
-    if asked.json:
-        asked.json.parent.mkdir(parents=True, exist_ok=True)
-        asked.json.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
-    if timed:
-        print(show.table(found))
-    return 0
+    print(show.table(found))
+    path = docs.RESULTS / f"{found['date']}.json" if asked.record else asked.json
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False)
+        path.write_text(text + "\n", encoding="utf-8")
+    if asked.record:
+        docs.write()
 
 
-def _arguments() -> Any:
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument(
         "--rounds", type=int, default=11, help="counted rounds; one more is dropped"
@@ -55,6 +67,11 @@ def _arguments() -> Any:
     parser.add_argument("--warm", type=int, default=200, help="measured calls in a process")
     parser.add_argument("--only", action="append", help="this candidate alone (may be repeated)")
     parser.add_argument("--json", type=Path, help="write all figures there")
+    parser.add_argument(
+        "--record", action="store_true", help="commit-ready: bench/results, docs/performance.*"
+    )
+    parser.add_argument("--docs", action="store_true", help="docs anew from the newest results")
+    parser.add_argument("--renew", action="store_true", help="agree on today's counts for CI")
     parser.add_argument(
         "--no-instructions", dest="instructions", action="store_false", help="without cachegrind"
     )

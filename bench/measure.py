@@ -41,19 +41,16 @@ class Stub:
 @contextmanager
 def stub() -> Iterator[Stub]:
     """The stub, on a free port, until the block ends."""
-    child = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "bench.stub"],
         cwd=sites.ROOT,
         env={"PYTHONPATH": str(sites.ROOT / "src"), "PATH": os.defpath},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-    )
-    assert child.stdin and child.stdout
-    try:
+    ) as child:
+        assert child.stdout is not None
         yield Stub(int(child.stdout.readline()))
-    finally:
-        child.stdin.close()
-        child.wait(10)
+        # Leaving closes its standard input, which ends it.
 
 
 def environment(stub: Stub, world: str, database: Path) -> dict[str, str]:

@@ -53,7 +53,7 @@ def of(
             key = flow, candidate.name
             entry = flows.setdefault(flow, {}).setdefault(candidate.name, {})
             entry["title"] = candidate.title
-            entry["counts"] = _counts(counted[key][0])
+            entry["counts"] = counts(counted[key][0])
             entry["package"] = _package(candidate)
             if key in timed:
                 entry |= _times(flow, timed[key], timed.get((flow, REFERENCE)), plan)
@@ -77,7 +77,7 @@ def _package(candidate: Candidate) -> Json:
     }
 
 
-def _counts(result: Json) -> Json:
+def counts(result: Json) -> Json:
     """What one call costs, phase by phase."""
     found = {}
     for phase, costs in result.items():

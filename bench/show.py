@@ -29,7 +29,10 @@ def table(report: Json) -> str:
         lines += [TITLES[flow], *_flow(report["flows"][flow], flow), ""]
         if flow == "create":
             lines += [TITLES["replay"], *_replay(report["flows"][flow]), ""]
-    lines += ["marks", *_marks(marks.of(report))]
+    lines += [
+        "marks",
+        *aligned(("", "measured", "at most", "aim", ""), map(mark, marks.of(report))),
+    ]
     return "\n".join(lines)
 
 
@@ -54,18 +57,19 @@ def _flow(candidates: Json, flow: str) -> list[str]:
         "", "cold ms", "IQR", "×", "warm µs", "IQR", "×", "cold MIr", "warm kIr", "calls", "WRU",
         "RRU", "body B", "log B", "modules", "compiled", "RSS MB", "package MB",
     )  # fmt: skip
-    return aligned(head, (_row(c) for c in candidates.values()))
+    return aligned(head, (row(c) for c in candidates.values()))
 
 
-def _row(c: Json) -> list[str]:
+def row(c: Json) -> list[str]:
+    """A candidate's line of one flow."""
     instructions = c.get("instructions", {})
     return [
         c["title"],
-        *_timed(c.get("cold"), "ms", 1),
-        *_timed(c.get("warm"), "us", 0),
+        *timed(c.get("cold"), "ms", 1),
+        *timed(c.get("warm"), "us", 0),
         f"{instructions['cold'] / 1e6:.1f}" if instructions else "–",
         f"{instructions['warm'] / 1e3:.0f}" if instructions else "–",
-        *_counted(c["counts"]["warm"]),
+        *counted(c["counts"]["warm"]),
         str(c["counts"]["cold"]["modules"]),
         str(c["counts"]["cold"]["compiled"]),
         f"{c['rss_mb']:.0f}" if "rss_mb" in c else "–",
@@ -73,7 +77,8 @@ def _row(c: Json) -> list[str]:
     ]
 
 
-def _timed(costs: Json | None, unit: str, digits: int) -> list[str]:
+def timed(costs: Json | None, unit: str, digits: int) -> list[str]:
+    """Median, quartiles, ratio."""
     if costs is None:
         return ["–", "–", "–"]
     x = costs[unit]
@@ -85,7 +90,8 @@ def _timed(costs: Json | None, unit: str, digits: int) -> list[str]:
     ]
 
 
-def _counted(counts: Json) -> list[str]:
+def counted(counts: Json) -> list[str]:
+    """Calls, units, bytes of one call."""
     return [
         f"{sum(counts['calls'].values()):g}",
         f"{counts['write_units']:g}",
@@ -98,7 +104,7 @@ def _counted(counts: Json) -> list[str]:
 def _replay(candidates: Json) -> list[str]:
     head = ("", "warm µs", "IQR", "×", "calls", "WRU", "RRU", "body B", "log B")
     rows = (
-        [c["title"], *_timed(c.get("replay"), "us", 0), *_counted(c["counts"]["replay"])]
+        [c["title"], *timed(c.get("replay"), "us", 0), *counted(c["counts"]["replay"])]
         for c in candidates.values()
     )
     return aligned(head, rows)
@@ -111,24 +117,20 @@ def _settle(candidates: Json) -> list[str]:
         head += [f"µs each of {size.partition('_')[2]}", "IQR", "×", "calls", "WRU", "RRU"]
     rows = []
     for c in candidates.values():
-        row = [c["title"], *_timed(c.get("cold"), "ms", 1)]
+        line = [c["title"], *timed(c.get("cold"), "ms", 1)]
         for size in sizes:
-            timed = c.get("settle", {}).get(size.partition("_")[2])
-            row += [*_timed(timed, "us", 1), *_counted(c["counts"][size])[:3]]
-        rows.append(row)
+            costs = c.get("settle", {}).get(size.partition("_")[2])
+            line += [*timed(costs, "us", 1), *counted(c["counts"][size])[:3]]
+        rows.append(line)
     return aligned(head, rows)
 
 
-def _marks(found: list[marks.Mark]) -> list[str]:
-    head = ("", "measured", "at most", "aim", "")
-    rows = (
-        [
-            m.name,
-            "–" if m.value is None else f"{m.value:.3g}",
-            f"{m.most:g}",
-            "" if m.aim is None else f"{m.aim:g}",
-            m.verdict,
-        ]
-        for m in found
-    )
-    return aligned(head, rows)
+def mark(m: marks.Mark) -> list[str]:
+    """A budget's line."""
+    return [
+        m.name,
+        "–" if m.value is None else f"{m.value:.3g}",
+        f"{m.most:g}",
+        "" if m.aim is None else f"{m.aim:g}",
+        m.verdict,
+    ]

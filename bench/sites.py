@@ -6,6 +6,7 @@ what Lambda brings for everybody: boto3 and what it needs.
 """
 
 import compileall
+import hashlib
 import importlib.metadata
 import os
 import py_compile
@@ -33,9 +34,9 @@ build.build(build.Sam(paths.Site(folder, folder / "local.json", 0)))
 """
 
 
-def built() -> Path:
+def built(work: Path = WORK) -> Path:
     """The product as SAM builds it, by the same code that deploys it locally."""
-    folder = WORK / "ours"
+    folder = work / "ours"
     shutil.rmtree(folder, ignore_errors=True)
     env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV"))}
     command = [str(ROOT / ".venv" / "bin" / "python"), "-c", _BUILD, str(folder)]
@@ -76,27 +77,45 @@ def _needs(requirement: str, extras: set[str]) -> list[str]:
 
 
 def lay_out(target: Path, names: Iterable[str], *, own: str | None = None) -> Path:
-    """A folder with these distributions and a peer's own code, compiled."""
+    """A folder with these distributions and a peer's own code, compiled; kept until they change."""
+    distributions = closure(names)
+    source = PEERS / own if own else None
+    stamp = target / ".stamp"
+    wanted = _stamp(distributions, source)
+    if stamp.exists() and stamp.read_text() == wanted:
+        return target
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
-    for distribution in closure(names):
-        for file in distribution.files or ():
-            if file.parts[0] in {"..", "."} or "__pycache__" in file.parts:
-                continue
-            place = target / file
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(str(file.locate()), place)
-    if own:
+    for distribution in distributions:
+        _copy(distribution, target)
+    if source:
         (target / "peers").mkdir()
         shutil.copyfile(PEERS / "__init__.py", target / "peers" / "__init__.py")
-        source = PEERS / own
-        ignore = shutil.ignore_patterns("__pycache__")
         if source.is_dir():
-            shutil.copytree(source, target / "peers" / own, ignore=ignore)
+            ignore = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, target / "peers" / source.name, ignore=ignore)
         else:
-            shutil.copyfile(source, target / "peers" / own)
+            shutil.copyfile(source, target / "peers" / source.name)
     compile_(target)
+    stamp.write_text(wanted)
     return target
+
+
+def _copy(distribution: Distribution, target: Path) -> None:
+    for file in distribution.files or ():
+        if file.parts[0] in {"..", "."} or "__pycache__" in file.parts:
+            continue
+        place = target / file
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(str(file.locate()), place)
+
+
+def _stamp(distributions: list[Distribution], source: Path | None) -> str:
+    """What a laid out folder depends on."""
+    files = sorted(source.rglob("*.py")) if source and source.is_dir() else [source]
+    own = hashlib.sha256(b"".join(f.read_bytes() for f in files if f)).hexdigest()
+    versions = sorted(f"{d.name} {d.version}" for d in distributions)
+    return "\n".join([sys.version, own, *versions])
 
 
 def compile_(folder: Path) -> None:
