@@ -80,6 +80,16 @@ class Operation:
     route: Route
 
     @property
+    def body(self) -> type[BaseModel] | None:
+        """What it takes."""
+        return _model(self.route.body)
+
+    @property
+    def answer(self) -> type[BaseModel] | None:
+        """What it answers."""
+        return _model(self.route.answer)
+
+    @property
     def id(self) -> str:
         """Verb and noun from method and path, so that it changes when they do and only then."""
         parts = self.route.path.strip("/").split("/")
@@ -115,6 +125,15 @@ class Operation:
         can |= {"404"} if "{" in route.path else set()
         can |= {"400"} if route.args or route.body else set()
         return sorted(can)
+
+
+def _model(named: type[BaseModel] | str | None) -> type[BaseModel] | None:
+    """A model, or the one that "module:name" names."""
+    if not isinstance(named, str):
+        return named
+    module, _, name = named.partition(":")
+    found: type[BaseModel] = getattr(importlib.import_module(module), name)
+    return found
 
 
 def _one(noun: str) -> str:
@@ -343,10 +362,10 @@ def _published() -> list[tuple[str, type[events.Event]]]:
 def _components() -> Doc:
     modes: dict[type[BaseModel], JsonSchemaMode] = {}
     for operation in operations():
-        if operation.route.body:
-            modes[operation.route.body] = "validation"
-        if operation.route.answer:
-            modes[operation.route.answer] = "serialization"
+        if operation.body:
+            modes[operation.body] = "validation"
+        if operation.answer:
+            modes[operation.answer] = "serialization"
     modes |= dict.fromkeys(events.PUBLISHED, "serialization")
     found = schemas(list(modes.items()))
     for model in events.PUBLISHED:
@@ -371,12 +390,15 @@ def _operation(operation: Operation) -> Doc:
     }
     if parameters := list(_parameters(operation)):
         found["parameters"] = parameters
-    if route.body:
-        content = {"schema": _ref(_name(route.body)), "example": example(_name(route.body))}
+    if operation.body:
+        name = _name(operation.body)
+        content = {"schema": _ref(name), "example": example(name)}
         found["requestBody"] = {"required": True, "content": {"application/json": content}}
-    answer: Doc = {"description": "Done." if route.answer is None else _summary(route.answer)}
-    if route.answer:
-        answer["content"] = {"application/json": _answer(operation, route.answer)}
+    answer: Doc = {
+        "description": "Done." if operation.answer is None else _summary(operation.answer)
+    }
+    if operation.answer:
+        answer["content"] = {"application/json": _answer(operation, operation.answer)}
     if links := dict(_links(operation)):
         answer["links"] = links
     found["responses"] = {str(route.status): answer} | {

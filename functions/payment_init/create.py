@@ -1,13 +1,12 @@
 """Make a payment: once per reference, whatever is sent again, crashes or races (seals R9)."""
 
-import hashlib
 import json
-import secrets
-from typing import TYPE_CHECKING, Final
+import os
+from typing import TYPE_CHECKING, Any, Final
 
+from functions.payment_init.wish import Wish
 from payvand.calendar import ms_into
 from payvand.edge.api import Caller, Request
-from payvand.edge.views import CreatePayment
 from payvand.errors import BadInput, Conflict, Overtaken, Silence, Unavailable
 from payvand.ids import RANDOM_BYTES, Book, PaymentId
 from payvand.money import Money
@@ -25,9 +24,7 @@ ANSWER_WITHIN_S: Final = 30
 """A link answered later could outlive the timer that watches the payment (seals H12)."""
 
 
-def create(
-    live: "Wiring", request: Request, body: CreatePayment, caller: Caller
-) -> tuple[Payment, Moment]:
+def create(live: "Wiring", request: Request, body: Wish, caller: Caller) -> tuple[Payment, Moment]:
     """The payment of this reference: new, or the one an earlier call made.
 
     Raises BadInput, Conflict (the reference or key stands for another body), Unavailable.
@@ -43,7 +40,7 @@ def create(
     return stored, now
 
 
-def _wanted(body: CreatePayment, caller: Caller) -> list[str]:
+def _wanted(body: Wish, caller: Caller) -> list[str]:
     """The channels to open, best first; empty means the payer chooses on the hosted page."""
     wanted = [body.channel, *body.fallback_channels] if body.channel else []
     if body.fallback_channels and not body.channel:
@@ -77,7 +74,7 @@ def _fits(low: int, high: int, amount: int) -> bool:
 
 
 def _claim(
-    live: "Wiring", body: CreatePayment, caller: Caller, now: Moment, key: str | None
+    live: "Wiring", body: Wish, caller: Caller, now: Moment, key: str | None
 ) -> tuple[PaymentId, bool]:
     """The payment id of this reference, and whether this very call minted it.
 
@@ -86,23 +83,20 @@ def _claim(
     merchant = caller.merchant
     book = Book(merchant.id, caller.mode, body.currency)
     day = now.label(body.currency)
-    entropy = secrets.token_bytes(RANDOM_BYTES)
+    entropy = os.urandom(RANDOM_BYTES)
     shard = entropy[0] % merchant.shards
     candidate = PaymentId.mint(book, day, ms_into(now.when, day, body.currency), shard, entropy)
-    digest = hashlib.sha256(
-        json.dumps(body.model_dump(mode="json"), sort_keys=True).encode()
-    ).hexdigest()
     arm(live, candidate, now)
     id = candidate
     if key is not None:
-        claim = live.payments.claim_key(id, key, digest)
-        if claim.body_hash != digest:
+        claim = live.payments.claim_key(id, key, body.digest)
+        if claim.body_hash != body.digest:
             raise Conflict(
                 "idempotency_key_reused", "This Idempotency-Key was sent with another body."
             )
         id = claim.payment_id
-    claim = live.payments.claim(id, body.reference, digest)
-    if claim.body_hash != digest:
+    claim = live.payments.claim(id, body.reference, body.digest)
+    if claim.body_hash != body.digest:
         raise Conflict(
             "reference_reused", "This reference already stands for a payment with another body."
         )
@@ -120,7 +114,7 @@ def arm(live: "Wiring", id: PaymentId, now: Moment) -> None:
 def _store(
     live: "Wiring",
     request: Request,
-    body: CreatePayment,
+    body: Wish,
     caller: Caller,
     now: Moment,
     id: PaymentId,
@@ -156,8 +150,8 @@ def _store(
     return payment
 
 
-def _sealed_payer(live: "Wiring", body: CreatePayment, id: PaymentId) -> bytes | None:
-    known = body.payer.model_dump(exclude_none=True) if body.payer else {}
+def _sealed_payer(live: "Wiring", body: Wish, id: PaymentId) -> bytes | None:
+    known: dict[str, Any] = dict(body.payer)
     if body.allowed_cards:
         known["allowed_cards"] = list(body.allowed_cards)
     return live.vault.seal(json.dumps(known).encode(), id.text) if known else None
@@ -166,7 +160,7 @@ def _sealed_payer(live: "Wiring", body: CreatePayment, id: PaymentId) -> bytes |
 def _open(
     live: "Wiring",
     request: Request,
-    body: CreatePayment,
+    body: Wish,
     caller: Caller,
     now: Moment,
     id: PaymentId,
@@ -205,7 +199,7 @@ def _open(
     )
 
 
-def _order(request: Request, body: CreatePayment, id: PaymentId, channel: str) -> Order:
+def _order(request: Request, body: Wish, id: PaymentId, channel: str) -> Order:
     base = f"{request.base_url}/psp/{channel}"
     return Order(
         payment_id=id.text,
@@ -215,7 +209,7 @@ def _order(request: Request, body: CreatePayment, id: PaymentId, channel: str) -
         return_url=f"{base}/return?payment={id}",
         notice_url=f"{base}/notify?payment={id}",
         locale=body.locale or "fa",
-        payer_mobile=body.payer.mobile if body.payer else None,
-        payer_email=body.payer.email if body.payer else None,
+        payer_mobile=body.payer.get("mobile"),
+        payer_email=body.payer.get("email"),
         allowed_cards=body.allowed_cards,
     )

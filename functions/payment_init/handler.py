@@ -7,19 +7,20 @@ Fails: problem+json; sent again with the same reference it answers the same paym
 """
 
 from functions.payment_init.create import create
+from functions.payment_init.wish import read
 from payvand.edge import log
 from payvand.edge.api import Request, Response, Route, serve
-from payvand.edge.views import CreatePayment, PaymentView
+from payvand.edge.shown import payment_fields
 from payvand.edge.wiring import wiring
 
 
 def post(request: Request) -> Response:
     """Make a payment, or answer the one this reference already made."""
-    body = request.json(CreatePayment)
+    body = read(request.object())
     payment, now = create(wiring(), request, body, request.caller)
     log.note(payment=payment.id.text, channel=payment.channel or "hosted")
     log.metric("PaymentsCreated")
-    return Response.of(PaymentView.of(payment, request.base_url, now.ms), 201)
+    return Response.json(payment_fields(payment, request.base_url, now.ms), 201)
 
 
 ROUTES = (
@@ -29,8 +30,8 @@ ROUTES = (
         post,
         "Create a payment",
         scope="payments:write",
-        body=CreatePayment,
-        answer=PaymentView,
+        body="payvand.edge.views:CreatePayment",
+        answer="payvand.edge.views:PaymentView",
         status=201,
         problems=("400", "409", "503"),
     ),

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from payvand import events
-from payvand.calendar import days
+from payvand.calendar import days, rfc3339
 from payvand.edge.api import Caller, Request, Response, Route, found, serve
 from payvand.edge.views import (
     Day,
@@ -100,9 +100,7 @@ def get_events(request: Request) -> Response:
     """A payment's history."""
     payment, _ = _own(request)
     rows = events.history(payment, created_at_ms(payment.id))
-    data = [
-        EventView(at=events.rfc3339(ms), event=what, details=details) for ms, what, details in rows
-    ]
+    data = [EventView(at=rfc3339(ms), event=what, details=details) for ms, what, details in rows]
     return Response.of(EventList(data=data))
 
 

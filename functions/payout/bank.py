@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import Literal
 
-from payvand.events import rfc3339
+from payvand.calendar import rfc3339
 from payvand.settlement import Seal
 
 VERSION = 1

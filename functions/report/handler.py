@@ -14,11 +14,11 @@ from typing import Annotated, Final, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from payvand import calendar, ledger
+from payvand.calendar import rfc3339
 from payvand.edge.api import Caller, Request, Response, Route, found, serve
 from payvand.edge.views import Day
 from payvand.edge.wiring import wiring
 from payvand.errors import BadInput, NotFound
-from payvand.events import rfc3339
 from payvand.ids import EPOCH, Book, PayoutId
 from payvand.settlement import Line, PayoutState, Seal
 

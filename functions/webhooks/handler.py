@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from payvand import events, webhook
+from payvand.calendar import rfc3339
 from payvand.edge.api import Request, Response, Route, found, serve
 from payvand.edge.wiring import wiring
 from payvand.errors import BadInput, Conflict, NotFound
@@ -201,7 +202,7 @@ def _view(endpoint: Endpoint) -> EndpointView:
         url=endpoint.url,
         events=list(endpoint.events),
         secret=webhook.secret(master, endpoint.id, endpoint.version),
-        created_at=events.rfc3339(endpoint.created_at_ms),
+        created_at=rfc3339(endpoint.created_at_ms),
     )
 
 
@@ -214,7 +215,7 @@ def _delivery_view(delivery: Delivery) -> DeliveryView:
         state=delivery.state,
         tries_count=delivery.tries_count,
         tries=[
-            TryView(at=events.rfc3339(t["at"]), status=t.get("status"), error=t.get("error"))
+            TryView(at=rfc3339(t["at"]), status=t.get("status"), error=t.get("error"))
             for t in delivery.tries
         ],
         event=json.loads(delivery.body),

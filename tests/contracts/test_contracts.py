@@ -178,9 +178,9 @@ def test_every_example_is_valid_and_whole() -> None:
 
 def test_request_examples_are_taken_by_the_models() -> None:
     for operation in contracts.operations():
-        if operation.route.body:
-            name = operation.route.body.__name__
-            operation.route.body.model_validate(contracts.example(name))
+        if operation.body:
+            name = operation.body.__name__
+            operation.body.model_validate(contracts.example(name))
         if operation.route.args:
             fields = operation.route.args.model_fields
             asked = {field: contracts.example("parameters")[field] for field in fields}
@@ -188,7 +188,7 @@ def test_request_examples_are_taken_by_the_models() -> None:
 
 
 def test_no_example_is_left_over() -> None:
-    models = [m for o in contracts.operations() for m in (o.route.body, o.route.answer) if m]
+    models = [m for o in contracts.operations() for m in (o.body, o.answer) if m]
     names = {m.__name__.removesuffix("View") for m in models} | {"parameters"}
     names |= {operation.id for operation in contracts.operations()}
     assert {path.stem for path in contracts.EXAMPLES.glob("*.json")} <= names

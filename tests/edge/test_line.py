@@ -157,7 +157,7 @@ def authority(folder: Path, name: str) -> Authority:
 def roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Authority, Authority]:
     """Amazon, and one that the system trusts beside it."""
     amazon, other = authority(tmp_path, "amazon"), authority(tmp_path, "other")
-    monkeypatch.setattr(line, "ROOTS", amazon[0])
+    monkeypatch.setattr(line, "ROOTS", str(amazon[0]))
     monkeypatch.setenv("SSL_CERT_FILE", str(other[0]))
     monkeypatch.setattr(line, "_trusts", {})
     return amazon, other
@@ -206,7 +206,7 @@ def test_the_roots_are_amazon_s_five_as_botocore_has_them() -> None:
     known = set(
         re.findall(pattern, Path(botocore.__file__).with_name("cacert.pem").read_text(), re.DOTALL)
     )
-    kept = re.findall(pattern, line.ROOTS.read_text(), re.DOTALL)
+    kept = re.findall(pattern, Path(line.ROOTS).read_text(), re.DOTALL)
     assert set(kept) <= known
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(line.ROOTS)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from payvand.calendar import rfc3339
 from payvand.events import (
     PUBLISHED,
     TYPES,
@@ -17,7 +18,6 @@ from payvand.events import (
     history,
     of_payment,
     of_payout,
-    rfc3339,
 )
 from payvand.payment import (
     FAILED,

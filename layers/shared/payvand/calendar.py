@@ -9,7 +9,6 @@ import datetime as dt
 import functools
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -40,17 +39,26 @@ PROFILES: Final[dict[str, Profile]] = {
 """Currencies that can be settled. A payment in any other is refused."""
 
 
+@functools.cache
+def _zone(name: str) -> ZoneInfo:
+    """A time zone by the layer's own rules, read where they are: a Lambda host has none."""
+    import tzdata  # type: ignore[import-untyped]
+
+    with open(f"{tzdata.__path__[0]}/zoneinfo/{name}", "rb") as file:  # noqa: PTH123 - pathlib costs a start 3 ms
+        return ZoneInfo.from_file(file, name)
+
+
 def label(now: dt.datetime, currency: str) -> dt.date:
     """The settlement day a moment belongs to."""
     profile = PROFILES[currency]
-    local = now.astimezone(ZoneInfo(profile.zone))
+    local = now.astimezone(_zone(profile.zone))
     return local.date() + _DAY if local.time() >= profile.cut_off else local.date()
 
 
 def cut_off(day: dt.date, currency: str) -> dt.datetime:
     """The moment a settlement day ends (UTC)."""
     profile = PROFILES[currency]
-    local = dt.datetime.combine(day, profile.cut_off, ZoneInfo(profile.zone))
+    local = dt.datetime.combine(day, profile.cut_off, _zone(profile.zone))
     return local.astimezone(dt.UTC)
 
 
@@ -78,6 +86,8 @@ def closed_through(now: dt.datetime, currency: str) -> dt.date:
 @functools.cache
 def _holidays(name: str) -> dict[str, str]:
     """Dated names of public holidays, from the `holidays` package by tools/holidays_table.py."""
+    from pathlib import Path
+
     text = (Path(__file__).parent / "calendars" / f"{name}.json").read_text(encoding="utf-8")
     names: dict[str, str] = json.loads(text)
     return names
@@ -99,3 +109,12 @@ def first_open(day: dt.date, closing: dt.date | None) -> dt.date:
 def days(first: dt.date, last: dt.date) -> list[dt.date]:
     """Every date from `first` to `last`, both included; empty when `last` is earlier."""
     return [first + dt.timedelta(n) for n in range((last - first).days + 1)]
+
+
+def rfc3339(ms: int) -> str:
+    """Milliseconds since 1970 as RFC 3339, UTC."""
+    return (
+        dt.datetime.fromtimestamp(ms / 1000, dt.UTC)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z")
+    )

@@ -1,23 +1,14 @@
 """Everything we announce. Names carry a version; a change that breaks a reader is a new name."""
 
-import datetime as dt
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from payvand.calendar import rfc3339
 from payvand.ids import event_id
 from payvand.payment import Payment, Refund, RefundState, Status
 from payvand.settlement import PayoutState, Seal
-
-
-def rfc3339(ms: int) -> str:
-    """Milliseconds since 1970 as RFC 3339, UTC."""
-    return (
-        dt.datetime.fromtimestamp(ms / 1000, dt.UTC)
-        .isoformat(timespec="milliseconds")
-        .replace("+00:00", "Z")
-    )
 
 
 class _Strict(BaseModel):

@@ -1,8 +1,8 @@
 """API Gateway in, problem+json out: routes, callers, bodies, errors.
 
 Own code, because a resolver with validation costs 107 ms of cold start and 75 µs a call; this one
-loads nothing that botocore and pydantic have not loaded. A route states what OpenAPI needs to know,
-so contracts/openapi.json is generated from the handlers themselves (tools/contracts.py).
+loads next to nothing, and pydantic only where a function has models. A route states what OpenAPI
+needs to know, so contracts/openapi.json is made from the handlers themselves (tools/contracts.py).
 """
 
 import base64
@@ -10,9 +10,7 @@ import binascii
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal, cast
-
-from pydantic import BaseModel, ValidationError
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from payvand.edge import log
 from payvand.errors import (
@@ -27,6 +25,9 @@ from payvand.errors import (
 )
 from payvand.ids import Mode
 from payvand.merchant import Merchant
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 BODY_MAX: Final = 64 * 1024
 """Bytes of any request body of ours; the largest real one is under 8 KB."""
@@ -91,6 +92,10 @@ class Request:
         """The body as `model`. Raises BadInput."""
         return _validated(model, _json_object(self.body))
 
+    def object(self) -> dict[str, Any]:
+        """The body, a JSON object. Raises BadInput."""
+        return _json_object(self.body)
+
     def args[Model: BaseModel](self, model: type[Model]) -> Model:
         """The query string as `model`. Raises BadInput."""
         return _validated(model, dict(self.query))
@@ -126,9 +131,15 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, model: BaseModel, status: int = 200) -> "Response":
+    def of(cls, model: "BaseModel", status: int = 200) -> "Response":
         """A JSON answer."""
         return cls(status, model.model_dump_json(), {"Content-Type": "application/json"})
+
+    @classmethod
+    def json(cls, fields: Mapping[str, Any], status: int = 200) -> "Response":
+        """The same of plain values."""
+        body = json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
+        return cls(status, body, {"Content-Type": "application/json"})
 
     @classmethod
     def to(cls, url: str) -> "Response":
@@ -138,16 +149,19 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One operation. `scope` None means public: no key is asked for."""
+    """One operation. `scope` None means public: no key is asked for.
+
+    A model named as "module:name" is for the OpenAPI alone: the function does without pydantic.
+    """
 
     method: str
     path: str
     handle: Callable[[Request], Response]
     summary: str
     scope: Scope | None = None
-    body: type[BaseModel] | None = None
-    args: type[BaseModel] | None = None
-    answer: type[BaseModel] | None = None
+    body: "type[BaseModel] | str | None" = None
+    args: "type[BaseModel] | None" = None
+    answer: "type[BaseModel] | str | None" = None
     status: int = 200
     problems: tuple[str, ...] = ()
     page: bool = False  # HTML for browsers: not in the OpenAPI
@@ -282,6 +296,8 @@ def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _validated[Model: BaseModel](model: type[Model], value: dict[str, Any]) -> Model:
+    from pydantic import ValidationError
+
     try:
         return model.model_validate(value)
     except ValidationError as exc:

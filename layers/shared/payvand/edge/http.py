@@ -1,6 +1,7 @@
 """The only way out to other parties' servers.
 
-urllib3, because botocore has loaded it already: no cold-start cost. No redirects and no retries: a
+urllib3, because Lambda brings it and outside servers speak every dialect of HTTP; it is loaded with
+the first channel that is asked for (edge/wiring.py). No redirects and no retries: a
 channel's answer is asked for again by those who know what asking again means.
 """
 

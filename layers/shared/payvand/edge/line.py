@@ -8,7 +8,6 @@ no answer, and the connection is closed.
 import select
 import socket
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from payvand.errors import AwsSilent
@@ -22,7 +21,7 @@ ANSWER_TIMEOUT_S: Final = 6.0
 HEAD_MAX: Final = 64 * 1024
 BODY_MAX: Final = 32 * 1024 * 1024
 """A page of DynamoDB is 1 MB before JSON and base64."""
-ROOTS: Final = Path(__file__).with_name("amazon_roots.pem")
+ROOTS: Final = __file__.rpartition("/")[0] + "/amazon_roots.pem"
 """Amazon's own five roots: loading all of a system's costs each cold start 20 ms more."""
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -95,10 +94,10 @@ class Line:
             raise
 
 
-_trusts: "dict[Path | None, ssl.SSLContext]" = {}
+_trusts: "dict[str | None, ssl.SSLContext]" = {}
 
 
-def _trust(roots: Path | None) -> "ssl.SSLContext":
+def _trust(roots: str | None) -> "ssl.SSLContext":
     import ssl
 
     if roots not in _trusts:

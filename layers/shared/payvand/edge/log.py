@@ -9,7 +9,6 @@ tests/edge/test_log.py).
 import json
 import sys
 import time
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -53,6 +52,8 @@ def metric(name: str, value: float = 1, unit: str = "Count") -> None:
 
 def error(exc: BaseException) -> None:
     """Note what went wrong: kind and place, AWS's own words on permissions, never the data."""
+    import traceback  # a call that goes well does not load it
+
     last = traceback.extract_tb(exc.__traceback__)[-1:] if exc.__traceback__ else []
     _fields["error"] = type(exc).__name__
     _fields["at"] = [f"{frame.filename.rsplit('/', 2)[-1]}:{frame.lineno}" for frame in last]

@@ -5,14 +5,20 @@ The words under a field are its description in the API reference (tools/contract
 
 import datetime as dt
 import re
-import unicodedata
-from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
 
-from payvand import events
-from payvand.edge.cards import holds_card_number
+from payvand.calendar import rfc3339
+from payvand.edge.shown import payment_fields
+from payvand.edge.words import (
+    ascii_digits,
+    mobile,
+    no_card,
+    no_grouped_card,
+    visible,
+    web_address,
+)
 from payvand.errors import NotFound
 from payvand.ids import EPOCH, PaymentId
 from payvand.money import AMOUNT_MAX
@@ -23,72 +29,7 @@ from payvand.payment import (
     Payment,
     Refund,
     RefundState,
-    Status,
 )
-from payvand.store.payments import created_at_ms
-
-_FORBIDDEN_CATEGORIES: Final = frozenset({"Cc", "Cs", "Co", "Zl", "Zp"})
-_LOST: Final = "\ufffd"
-"""What the gateway puts for bytes that are not UTF-8: two references must not become one."""
-_BIDI_CONTROLS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
-"""What a page's form-action can name; the page of a payment must be able to send its payer on."""
-_DIGITS: Final = {
-    **{ord("۰") + n: str(n) for n in range(10)},
-    **{ord("٠") + n: str(n) for n in range(10)},
-}
-
-
-def _text(value: str) -> str:
-    if _LOST in value:
-        raise ValueError("must be UTF-8; some letters were lost")
-    if any(unicodedata.category(c) in _FORBIDDEN_CATEGORIES or c in _BIDI_CONTROLS for c in value):
-        raise ValueError("must not hold control characters")
-    return value
-
-
-def _no_card(value: str) -> str:
-    if holds_card_number(value.translate(_DIGITS)):
-        raise ValueError("must not hold a card number; put a letter before a number of your own")
-    return value
-
-
-def _no_grouped_card(value: str) -> str:
-    """A name may be any number, and some look like a card's; written in groups it is a card's."""
-    if holds_card_number(value.translate(_DIGITS), grouped=True):
-        raise ValueError("must not hold a card number")
-    return value
-
-
-def _web_address(value: str) -> str:
-    parts = urlsplit(value)
-    _ = parts.port  # raises for a port that is none
-    if parts.scheme not in {"https", "http"} or not _HOST.fullmatch(parts.hostname or ""):
-        raise ValueError("must be an absolute http(s) address")
-    if "@" in parts.netloc:
-        raise ValueError("must not hold a user name")
-    if not value.isascii() or any(c in value for c in " \"'<>\\^`{|}") or not value.isprintable():
-        raise ValueError("must be percent-encoded ASCII")
-    return value
-
-
-def _ascii_digits(value: Any) -> Any:
-    """People type these with whatever digits their keyboard has."""
-    return (
-        value.translate(_DIGITS).replace(" ", "").replace("-", "")
-        if isinstance(value, str)
-        else value
-    )
-
-
-def _mobile(value: str) -> str:
-    # A pattern, not a library: the one that knows all numbering plans is 48 MB, the party checks
-    # the rest.
-    if re.fullmatch(r"09[0-9]{9}", value):
-        return "+98" + value[1:]
-    if not re.fullmatch(r"\+[1-9][0-9]{7,14}", value):
-        raise ValueError("must be a mobile number like +989121234567")
-    return value
 
 
 def _day(value: Any) -> Any:
@@ -97,20 +38,18 @@ def _day(value: Any) -> Any:
     return value
 
 
-_Visible = Annotated[str, AfterValidator(_text)]
-Text = Annotated[_Visible, AfterValidator(_no_card)]
+_Visible = Annotated[str, AfterValidator(visible)]
+Text = Annotated[_Visible, AfterValidator(no_card)]
 """Words for people. A card number has no place in them: they are stored and shown as they are."""
-Reference = Annotated[
-    _Visible, AfterValidator(_no_grouped_card), Field(min_length=1, max_length=64)
-]
+Reference = Annotated[_Visible, AfterValidator(no_grouped_card), Field(min_length=1, max_length=64)]
 WebAddress = Annotated[
     str,
     Field(min_length=8, max_length=2000, json_schema_extra={"format": "uri"}),
-    AfterValidator(_web_address),
+    AfterValidator(web_address),
 ]
-Mobile = Annotated[str, BeforeValidator(_ascii_digits), AfterValidator(_mobile)]
-NationalCode = Annotated[str, Field(pattern=r"^[0-9]{10}$"), BeforeValidator(_ascii_digits)]
-CardNumber = Annotated[str, Field(pattern=r"^[0-9]{16}$"), BeforeValidator(_ascii_digits)]
+Mobile = Annotated[str, BeforeValidator(ascii_digits), AfterValidator(mobile)]
+NationalCode = Annotated[str, Field(pattern=r"^[0-9]{10}$"), BeforeValidator(ascii_digits)]
+CardNumber = Annotated[str, Field(pattern=r"^[0-9]{16}$"), BeforeValidator(ascii_digits)]
 ChannelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,31}$")]
 Amount = Annotated[StrictInt, Field(ge=1, le=AMOUNT_MAX)]
 Day = Annotated[dt.date, BeforeValidator(_day), Field(ge=EPOCH, le=dt.date(2063, 12, 31))]
@@ -128,7 +67,9 @@ class Payer(_Body):
     """Mobile number, `09…` or international with `+`. Persian and Arabic digits are understood."""
     email: (
         Annotated[
-            str, Field(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$"), AfterValidator(_text)
+            str,
+            Field(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$"),
+            AfterValidator(visible),
         ]
         | None
     ) = None
@@ -242,34 +183,7 @@ class PaymentView(BaseModel):
     @classmethod
     def of(cls, payment: Payment, base_url: str, now_ms: int) -> "PaymentView":
         """The view at a moment: one nobody was sent to pay expires with its time (seals R9)."""
-        x, failure, status = payment.execution, payment.failure, payment.shown_status
-        seen = None if failure is None else FailureView(code=failure.code, message=failure.message)
-        if payment.is_open and not payment.attempts and now_ms >= payment.expires_at_ms:
-            status, seen = (
-                Status.EXPIRED,
-                FailureView(code="expired", message="The payer did not pay in time."),
-            )
-        attempt = payment.attempts[x.attempt if x else -1] if payment.attempts else None
-        return cls(
-            id=payment.id.text,
-            status=status.value,
-            mode=payment.id.book.mode,
-            amount=payment.amount_minor,
-            currency=payment.id.book.currency,
-            reference=payment.reference,
-            description=payment.description,
-            channel=attempt.channel if attempt else payment.channel,
-            channel_reference=x.reference if x else None,
-            checkout_url=f"{base_url}/pay/{payment.id}",
-            return_url=payment.return_url,
-            fee_amount=x.fee_minor if x else None,
-            refunded_amount=payment.refunded_done_minor,
-            metadata=dict(payment.metadata),
-            created_at=events.rfc3339(created_at_ms(payment.id)),
-            expires_at=events.rfc3339(payment.expires_at_ms),
-            executed_at=events.rfc3339(x.at_ms) if x else None,
-            failure=seen,
-        )
+        return cls.model_validate(payment_fields(payment, base_url, now_ms))
 
 
 class PaymentList(BaseModel):
@@ -317,8 +231,8 @@ class RefundView(BaseModel):
             reason=refund.reason,
             channel_reference=refund.reference,
             failure_code=refund.code if refund.state is RefundState.FAILED else None,
-            created_at=events.rfc3339(refund.at_ms),
-            decided_at=None if refund.done_at_ms is None else events.rfc3339(refund.done_at_ms),
+            created_at=rfc3339(refund.at_ms),
+            decided_at=None if refund.done_at_ms is None else rfc3339(refund.done_at_ms),
         )
 
 

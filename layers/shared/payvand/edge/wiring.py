@@ -9,7 +9,6 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from payvand.edge.aws import SERVICES, TRIES, Client, Lender
-from payvand.edge.http import Http
 from payvand.edge.line import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S
 from payvand.edge.queue import Queues
 from payvand.edge.secrets import Channels, Secrets
@@ -121,6 +120,8 @@ class Wiring:
     @cached_property
     def channels(self) -> Channels:
         """Outside parties that take payments."""
+        from payvand.edge.http import Http  # urllib3: only where a channel is called
+
         ids = {"test": self.env["CHANNEL_SECRET_TEST"], "live": self.env["CHANNEL_SECRET_LIVE"]}
         return Channels(self.secrets, ids, Http())  # type: ignore[arg-type]
 
