@@ -1,21 +1,20 @@
-"""Random requests to DynamoDB: the product's own expressions and others, on few keys and names.
+"""Random requests to DynamoDB, drawn to hit: on items that are there, with values near theirs.
 
-A value that an expression of the product wants is mostly the one it wants, so that conditions hold
-about as often as they do not.
+Expressions are the product's own and others. One `random.Random` draws everything, as a test sends
+thousands; Hypothesis takes longer over a request than the emulator over its answer.
 """
 
 import ast
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
-
-from hypothesis import strategies as st
 
 from payvand.store.guards import GUARDS
 from payvand_cli.paths import ROOT
-from payvand_cli.simulate.memory import KeySchema
+from payvand_cli.simulate.memory import KeySchema, Memory
 
+type Wire = dict[str, Any]
 type Op = tuple[str, dict[str, Any]]
 
 TABLES: Final = {
@@ -23,14 +22,15 @@ TABLES: Final = {
     "Singles": KeySchema("pk"),
     "Counted": KeySchema("pk", "sk", sort_kind="N"),
 }
-SOURCES: Final = ("layers/shared/payvand/store", "functions/lab")
+SORTS: Final = {
+    "Pairs": ["0", "1", "10", "é", "𐍈", "delivery#1", "pay_1"],
+    "Counted": ["0", "1", "10", "-2"],
+}
 TOKENS: Final = re.compile(r"[#:]\w+")
 
+# ── the product's expressions ─────────────────────────────────────────────────────────────────
 
-def _constants() -> Iterator[str]:
-    for folder in SOURCES:
-        for path in sorted((ROOT / folder).glob("*.py")):
-            yield from _texts(ast.parse(path.read_text()))
+SOURCES: Final = ("layers/shared/payvand/store", "functions/lab")
 
 
 def _texts(node: ast.AST) -> Iterator[str]:
@@ -46,7 +46,9 @@ def _texts(node: ast.AST) -> Iterator[str]:
 
 def product(pattern: str) -> list[str]:
     """Every text of the product's stores that matches."""
-    return sorted({text for text in _constants() if re.match(pattern, text)})
+    files = [path for folder in SOURCES for path in sorted((ROOT / folder).glob("*.py"))]
+    texts = {text for path in files for text in _texts(ast.parse(path.read_text()))}
+    return sorted(text for text in texts if re.match(pattern, text))
 
 
 UPDATES: Final = [
@@ -54,448 +56,512 @@ UPDATES: Final = [
     # put together from what there is to write (settlements)
     "SET #payout_state = :new, #state_at = :now, #bank_code = :code",
 ]
-CONDITIONS: Final = [
-    *GUARDS.values(),
-    *product(r"attribute_\w+\(\w"),
-    "version = :seen",
-]
-KEY_CONDITIONS: Final = product(r"(#pk|pk) = :pk")
+CONDITIONS: Final = [*GUARDS.values(), *product(r"attribute_\w+\(\w"), "version = :seen"]
+KEY_CONDITIONS: Final = [text.replace("#id", "#sk") for text in product(r"(#pk|pk) = :pk")]
 
 # ── values ────────────────────────────────────────────────────────────────────────────────────
 
-TEXTS: Final = [
-    "created",
-    "accepted",
-    "executed",
-    "pending",
-    "new",
-    "sent",
-    "",
-    "é",
-    "𐍈",
-    "a",
-    "ab",
-]
-NUMBERS: Final = ["0", "1", "2", "3", "-1", "10", "100", "1.5", "0.5", "-2.25", "1000"]
-DAYS: Final = ["2026-05-04", "2026-05-05", "2026-05-06"]
-
-
-def _wire(kind: str, inner: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    return inner.map(lambda value: {kind: value})
-
-
-text = _wire("S", st.sampled_from(TEXTS + DAYS))
-number = _wire("N", st.sampled_from(NUMBERS) | st.integers(-(10**12), 10**12).map(str))
-few = _wire("N", st.integers(0, 3).map(str))
-scalars = st.one_of(
-    text,
-    few,
-    number,
-    _wire("B", st.sampled_from([b"a", b"ab", b"\xff"])),
-    _wire("BOOL", st.booleans()),
-    _wire("NULL", st.just(True)),  # noqa: FBT003 - as it travels
-)
-sets: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
-    [
-        {"SS": ["a"]},
-        {"SS": ["é", "a", "ab"]},
-        {"SS": ["b", "ab"]},
-        {"NS": ["1", "10"]},
-        {"NS": ["2", "1"]},
-        {"BS": [b"b", b"a"]},
-    ]
-)
-NAMES: Final = ("a", "b", "m", "l", "s", "key1", "asked", "state")
-
-
-def _nested(rng: random.Random, depth: int) -> dict[str, Any]:
-    """Drawn once, not by Hypothesis, which takes long over deep values."""
-    kind = rng.choice(("S", "N", "B", "SS", "L", "M") if depth else ("S", "N", "BOOL"))
-    leaves: dict[str, Any] = {
-        "S": rng.choice(TEXTS + DAYS),
-        "N": rng.choice(NUMBERS),
-        "B": rng.choice([b"a", b"ab"]),
-        "BOOL": rng.random() < 0.5,
-        "SS": rng.sample(["a", "ab", "é"], rng.randint(1, 3)),
-    }
-    if kind in leaves:
-        return {kind: leaves[kind]}
-    count = rng.randint(0, 3)
-    if kind == "L":
-        return {"L": [_nested(rng, depth - 1) for _ in range(count)]}
-    return {"M": {name: _nested(rng, depth - 1) for name in rng.sample(NAMES, count)}}
-
-
-_RNG: Final = random.Random(1)
-POOL: Final = [_nested(_RNG, 3) for _ in range(150)]
-values = scalars | sets | st.sampled_from(POOL) | st.sampled_from(POOL)
-refund = st.fixed_dictionaries(
-    {"state": _wire("S", st.sampled_from(["pending", "done"])), "asked": few}
-)
-refunds = _wire("M", st.dictionaries(st.sampled_from(["key1", "key2"]), _wire("M", refund)))
-lists = st.sampled_from([value for value in POOL if "L" in value])
-maps = st.sampled_from([value for value in POOL if "M" in value])
-WANTED: Final[dict[str, st.SearchStrategy[dict[str, Any]]]] = {
+TEXTS: Final = ["created", "executed", "pending", "new", "", "é", "𐍈", "a", "ab", "2026-05-05"]
+NUMBERS: Final = ["0", "1", "2", "3", "-1", "10", "100", "1.5", "-2.25", "1000", "123456789012"]
+NAMES: Final = ("a", "b", "m", "key1", "asked", "state")
+SIZED: Final = ("S", "B", "L", "M", "SS", "NS", "BS")
+STATES: Final = ("created", "redirected", "accepted", "executed", "failed")
+_FIELDS: Final[dict[str, Sequence[Wire]]] = {
+    "status": [{"S": state} for state in STATES],
+    "closing": [{"S": f"2026-05-0{n}"} for n in (4, 5, 6)],
+    "payment": [{"S": "pay_1"}, {"S": "pay_2"}],
+    "payout_state": [{"S": "new"}, {"S": "sent"}, {"S": "executed"}],
+    "moved": [{"BOOL": True}],
     **{
-        f":{state}": st.just({"S": state})
-        for state in ("created", "redirected", "accepted", "executed", "pending", "new", "sent")
+        name: [{"N": str(n)} for n in range(4)]
+        for name in ("rev", "version", "offset_s", "refunded")
     },
-    **{f":{name}": few for name in ("seen", "next", "amount", "room", "most", "now", "at", "s")},
-    ":day": _wire("S", st.sampled_from(DAYS)),
-    ":payment": _wire("S", st.sampled_from(["pay_1", "pay_2"])),
-    ":attempt": lists,
-    ":true": _wire("BOOL", st.just(True)),  # noqa: FBT003
-    ":refund": _wire("M", refund),
-    ":low": _wire("N", st.sampled_from(["-1", "0", "1"])),
-    ":high": _wire("N", st.sampled_from(["0", "2", "2.5"])),
-    ":sized": _wire("S", st.sampled_from(["S", "B", "L", "M", "SS", "NS", "BS"])),
-    ":kind": _wire("S", st.sampled_from(["S", "N", "L", "M", "SS", "BOOL", "NULL"])),
 }
-ANY_KIND: Final = {":seen", ":next", ":now", ":at", ":payment", ":true", ":refund"}
-"""What stands where any kind of value may."""
-ATTRIBUTES: Final[dict[str, st.SearchStrategy[dict[str, Any]]]] = {
-    "status": _wire("S", st.sampled_from(["created", "redirected", "executed", "failed"])),
-    "rev": few,
-    "version": few,
-    "offset_s": few,
-    "moved": _wire("BOOL", st.booleans()),
-    "closing": _wire("S", st.sampled_from(DAYS)),
-    "payment": _wire("S", st.sampled_from(["pay_1", "pay_2"])),
-    "refunds": refunds,
-    "refunded": few,
-    "payout_state": _wire("S", st.sampled_from(["new", "sent"])),
-    "att": lists,
-    "a": values,
-    "b": values,
-    "m": maps,
-    "l": lists,
-    "s": sets,
-    "n": number,
+_WANTED: Final[dict[str, Sequence[Wire]]] = {
+    **{f":{state}": [{"S": state}] for state in (*STATES, "pending", "new", "sent")},
+    **{
+        f":{name}": _FIELDS["rev"]
+        for name in ("seen", "next", "amount", "room", "most", "now", "at", "s")
+    },
+    ":day": _FIELDS["closing"],
+    ":payment": _FIELDS["payment"],
+    ":attempt": [{"L": [{"M": {"c": {"S": "zarinpal"}}}]}, {"L": []}],
+    ":true": [{"BOOL": True}],
 }
+_ORDINARY: Final = (":seen", ":next", ":now", ":payment", ":true", ":to")
+"""Tokens in whose place any kind of value may stand."""
 
 
-@st.composite
-def attributes(draw: st.DrawFn) -> dict[str, Any]:
-    names = draw(st.lists(st.sampled_from(sorted(ATTRIBUTES)), max_size=7, unique=True))
-    return {name: draw(ATTRIBUTES[name]) for name in names}
+def scalar(rng: random.Random) -> Wire:
+    kind = rng.choice("SSNNNBXY")
+    if kind == "S":
+        return {"S": rng.choice(TEXTS)}
+    if kind == "N":
+        return {"N": rng.choice(NUMBERS)}
+    if kind == "B":
+        return {"B": rng.choice([b"a", b"ab", b"\xff"])}
+    return {"BOOL": rng.random() < 0.5} if kind == "X" else {"NULL": True}
 
 
-# ── expressions of our own ────────────────────────────────────────────────────────────────────
-
-_STEPS: Final = [*(f".#{name}" for name in NAMES), *(f"[{at}]" for at in range(4))]
-
-
-def _path(rng: random.Random, depth: int) -> str:
-    return "#" + rng.choice("abmlsn") + "".join(rng.choices(_STEPS, k=depth))
-
-
-PATHS: Final = [_path(_RNG, depth) for depth in (0, 1, 2) for _ in range(60)]
+def some_set(rng: random.Random) -> Wire:
+    choices: dict[str, list[Any]] = {
+        "SS": ["a", "ab", "é"],
+        "NS": ["1", "2", "10"],
+        "BS": [b"a", b"b"],
+    }
+    kind, members = rng.choice(list(choices.items()))
+    return {kind: rng.sample(members, rng.randint(1, len(members)))}
 
 
-def paths() -> st.SearchStrategy[str]:
-    return st.sampled_from(PATHS)
+def value(rng: random.Random, depth: int = 2) -> Wire:
+    kind = rng.choice("--sLM") if depth else "-"
+    if kind == "L":
+        return {"L": [value(rng, depth - 1) for _ in range(rng.randint(0, 3))]}
+    if kind == "M":
+        return {"M": {name: value(rng, depth - 1) for name in rng.sample(NAMES, rng.randint(0, 3))}}
+    return some_set(rng) if kind == "s" else scalar(rng)
 
 
-def _tokens(kind: str) -> st.SearchStrategy[str]:
-    return st.sampled_from([f":{kind}0", f":{kind}1"])
+def near(rng: random.Random, found: Wire) -> Wire:
+    """The same, or something of its kind that is hardly more or less."""
+    ((kind, inner),) = found.items()
+    if rng.random() < 0.4:
+        return found
+    if kind == "N" and "." not in inner:
+        return {"N": str(int(inner) + rng.choice((-1, 1)))}
+    if kind == "S":
+        return {"S": rng.choice([inner + "a", inner[:1], rng.choice(TEXTS)])}
+    if kind in {"SS", "NS", "BS"}:
+        return {kind: inner[::-1]}
+    return value(rng)
 
 
-tokens = _tokens("any")
+def refunds(rng: random.Random) -> Wire:
+    made = {
+        key: {
+            "M": {
+                "state": {"S": rng.choice(["pending", "done"])},
+                "asked": {"N": rng.choice("0123")},
+            }
+        }
+        for key in rng.sample(["key1", "key2"], rng.randint(0, 2))
+    }
+    return {"M": made}
 
 
-@st.composite
-def between_paths(draw: st.DrawFn) -> str:
-    """Two attributes that are both there: of two that are not, MiniStack says they are equal."""
-    one, other = draw(paths()), draw(paths())
-    sign = draw(st.sampled_from(["=", "<>", "<", "<=", ">", ">="]))
-    return f"(attribute_exists({one}) AND attribute_exists({other}) AND {one} {sign} {other})"
+def attributes(rng: random.Random) -> dict[str, Wire]:
+    """Most of what the product's expressions and ours speak of."""
+    made = {name: rng.choice(choices) for name, choices in _FIELDS.items() if rng.random() < 0.6}
+    others = {
+        "refunds": refunds(rng),
+        "att": {"L": [value(rng, 1) for _ in range(rng.randint(0, 2))]},
+        "a": value(rng),
+        "b": value(rng),
+        "m": {"M": {name: value(rng, 1) for name in rng.sample(NAMES, 3)}},
+        "l": {"L": [value(rng, 1) for _ in range(rng.randint(0, 4))]},
+        "s": some_set(rng),
+        "n": {"N": rng.choice(NUMBERS)},
+    }
+    return made | {name: part for name, part in others.items() if rng.random() < 0.8}
 
 
-@st.composite
-def sized(draw: st.DrawFn) -> str:
-    """The size of what has one: MiniStack gives everything a size."""
-    path = draw(paths())
-    sign = draw(st.sampled_from(["=", "<>", "<", "<=", ">", ">="]))
-    text = draw(
-        st.sampled_from(
-            [
-                f"size({path}) {sign} :number0",
-                f":number0 {sign} size({path})",
-                f"size({path}) BETWEEN :low AND :high",
-                f"size({path}) IN (:number0, :number1)",
-            ]
+# ── one expression, its names and its values ──────────────────────────────────────────────────
+
+
+def walk(item: dict[str, Wire], start: str = "") -> Iterator[tuple[str, Wire]]:
+    """Every path of an item and what is there."""
+    for name, found in item.items():
+        yield f"{start}#{name}", found
+        yield from _below(f"{start}#{name}", found)
+
+
+def _below(path: str, found: Wire) -> Iterator[tuple[str, Wire]]:
+    if "M" in found:
+        yield from walk(found["M"], f"{path}.")
+    for at, part in enumerate(found.get("L", [])):
+        yield f"{path}[{at}]", part
+        yield from _below(f"{path}[{at}]", part)
+
+
+class Writer:
+    """Writes expressions about one item and collects the values they need."""
+
+    def __init__(self, rng: random.Random, item: dict[str, Wire]) -> None:
+        self.rng = rng
+        self.values: dict[str, Wire] = {}
+        self._there = [(p, v) for p, v in walk(item) if not re.match(r"#(pk|sk)\b", p)]
+
+    def token(self, found: Wire) -> str:
+        name = f":t{len(self.values)}"
+        self.values[name] = found
+        return name
+
+    def path(self) -> tuple[str, Wire | None]:
+        """A path, mostly one that leads somewhere."""
+        if self._there and self.rng.random() < 0.8:
+            return self.rng.choice(self._there)
+        steps = [*(f".#{name}" for name in NAMES), "[0]", "[1]", "[3]"]
+        path = f"#{self.rng.choice('abmlns')}" + "".join(
+            self.rng.choices(steps, k=self.rng.choice((0, 1, 1, 2)))
         )
-    )
-    return f"(attribute_type({path}, :sized) AND {text})"
+        return path, dict(self._there).get(path)
+
+    def near(self, found: Wire | None, kinds: Sequence[str] = ()) -> str:
+        """A token for a value like this one, of these kinds."""
+        made = value(self.rng) if found is None else near(self.rng, found)
+        while kinds and next(iter(made)) not in kinds:
+            made = scalar(self.rng)
+        return self.token(made)
+
+    # ── conditions ────────────────────────────────────────────────────────────────────────────
+
+    def condition(self, depth: int = 2) -> str:
+        how = self.rng.choice(("AND", "or", "NOT", "(", "", "")) if depth else ""
+        if how == "NOT":
+            return f"NOT {self.condition(depth - 1)}"
+        if how == "(":
+            inner = self.condition(depth - 1)
+            return inner if inner[0] == "(" else f"({inner})"
+        if how:
+            return f"{self.condition(depth - 1)} {how} {self.condition(depth - 1)}"
+        return self.rng.choice(
+            (
+                self.equal, self.ordered, self.ordered, self.between, self.among, self.function,
+                self.function, self.holds, self.size, self.pair,
+            )
+        )()  # fmt: skip
+
+    def equal(self) -> str:
+        path, found = self.path()
+        sides = [path, self.near(found)]
+        self.rng.shuffle(sides)
+        return f" {self.rng.choice(('=', '<>'))} ".join(sides)
+
+    def ordered(self) -> str:
+        path, found = self.path()
+        sides = [path, self.near(found, "SNB")]
+        self.rng.shuffle(sides)
+        return f" {self.rng.choice(('<', '<=', '>', '>='))} ".join(sides)
+
+    def between(self) -> str:
+        path, found = self.path()
+        kind = next(iter(found)) if found else "N"
+        if kind == "N":
+            bounds = sorted(self.rng.choices(range(-2, 12), k=2))
+            return f"{path} BETWEEN " + " AND ".join(self.token({"N": str(n)}) for n in bounds)
+        if kind == "S":
+            return f"{path} BETWEEN " + " AND ".join(
+                self.token({"S": text}) for text in sorted(self.rng.choices(TEXTS, k=2))
+            )
+        return f"{self.token(scalar_ordered(self.rng))} BETWEEN {path} AND {path}"
+
+    def among(self) -> str:
+        path, found = self.path()
+        return f"{path} IN ({', '.join(self.near(found) for _ in range(self.rng.randint(1, 3)))})"
+
+    def function(self) -> str:
+        path, found = self.path()
+        kinds = ("S", "N", "L", "M", "SS", "BOOL", "NULL")
+        kind = next(iter(found)) if found and self.rng.random() < 0.5 else self.rng.choice(kinds)
+        made = [
+            f"attribute_exists({path})",
+            f"attribute_not_exists({path})",
+            f"attribute_type({path}, {self.token({'S': kind})})",
+        ]
+        start = next(iter(found)) if found else "S"
+        if start in {"S", "B"}:  # of another kind MiniStack says it is no condition at all
+            made.append(f"begins_with({path}, {self.near(found, start)})")
+        return self.rng.choice(made)
+
+    def holds(self) -> str:
+        path, found = self.path()
+        parts = [part for _, part in _below("", found)] if found else []
+        for kind in ("SS", "NS", "BS"):
+            parts += [{kind[0]: one} for one in (found or {}).get(kind, [])]
+        if found and found.get("S"):
+            parts.append({"S": found["S"][-1]})
+        wanted = near(self.rng, self.rng.choice(parts)) if parts else value(self.rng)
+        return f"contains({path}, {self.token(wanted)})"
+
+    def size(self) -> str:
+        """Of what has one: MiniStack gives everything a size."""
+        path, found = self.path()
+        if found is not None and next(iter(found)) not in SIZED:
+            return f"attribute_exists({path})"
+        count = len(next(iter(found.values()))) if found else 1  # of an astral letter, one too few
+        token = self.token({"N": str(count + self.rng.choice((-1, 0, 0, 1)))})
+        sign = self.rng.choice(("=", "<>", "<", "<=", ">", ">="))
+        return self.rng.choice((f"size({path}) {sign} {token}", f"{token} {sign} size({path})"))
+
+    def pair(self) -> str:
+        """Two attributes that are both there: two that are not, MiniStack takes for equal."""
+        there = self.rng.sample(self._there, 2) if len(self._there) > 1 else []
+        if not there:
+            return self.equal()
+        sign = self.rng.choice(("=", "<>", "<", "<=", ">", ">="))
+        return f" {sign} ".join(path for path, _ in there)
+
+    # ── updates ───────────────────────────────────────────────────────────────────────────────
+
+    def update(self) -> str:
+        """Up to three changes, each of another attribute: of overlaps MiniStack knows nothing."""
+        targets: dict[str, tuple[str, Wire | None]] = {}
+        for _ in range(self.rng.randint(1, 3)):
+            path, found = self.path()
+            targets.setdefault(re.split(r"[.\[]", path)[0], (path, found))
+        clauses: dict[str, list[str]] = {}
+        for path, found in targets.values():
+            word, action = self._change(path, found)
+            clauses.setdefault(word, []).append(action)
+        return " ".join(f"{word} {', '.join(actions)}" for word, actions in clauses.items())
+
+    def _change(self, path: str, found: Wire | None) -> tuple[str, str]:
+        kind = next(iter(found)) if found else ""
+        if kind in {"SS", "NS", "BS"} and self.rng.random() < 0.7:
+            choices: dict[str, list[Any]] = {
+                "SS": ["a", "ab", "z"],
+                "NS": ["1", "10", "7"],
+                "BS": [b"a", b"z"],
+            }
+            more = self.token({kind: self.rng.sample(choices[kind], self.rng.randint(1, 2))})
+            return self.rng.choice(("ADD", "DELETE")), f"{path} {more}"
+        if self.rng.random() < 0.2:
+            return "REMOVE", path
+        if kind in {"N", ""} and self.rng.random() < 0.3:
+            return "ADD", f"{path} {self.near(found, 'N')}"
+        return "SET", f"{path} = {self._source(path, found)}"
+
+    def _source(self, path: str, found: Wire | None) -> str:
+        other, there = self.path()
+        kind = next(iter(found)) if found else ""
+        if kind == "N" and self.rng.random() < 0.6:
+            number = self.near(there, "N")
+            return self.rng.choice(
+                (f"{path} + {number}", f"{number} - {path}", f"if_not_exists({other}, {number})")
+            )
+        if kind == "L" and self.rng.random() < 0.6:
+            more = self.token({"L": [scalar(self.rng)]})
+            return self.rng.choice((f"list_append({path}, {more})", f"list_append({more}, {path})"))
+        return self.rng.choice(
+            (
+                self.token(value(self.rng)),
+                other,
+                f"if_not_exists({other}, {self.token(value(self.rng))})",
+                f"if_not_exists({path}, {self.token(value(self.rng))})",
+            )
+        )
+
+    # ── the product's ─────────────────────────────────────────────────────────────────────────
+
+    def measures_the_unsized(self, text: str) -> bool:
+        """Whether MiniStack will take a size of what has none (see `size`)."""
+        there = dict(self._there)
+        measured = [path for path in re.findall(r"size\((.*?)\)", text) if path in there]
+        return any(next(iter(there[path])) not in SIZED for path in measured)
+
+    def fill(self, text: str) -> None:
+        """Values for the tokens of one of the product's texts."""
+        for token in sorted(t for t in set(TOKENS.findall(text)) if t[0] == ":"):
+            wanted = _WANTED.get(token)
+            if wanted is None:
+                self.values[token] = value(self.rng)
+            elif token in _ORDINARY and self.rng.random() < 0.1:
+                self.values[token] = scalar(self.rng)
+            else:
+                self.values[token] = self.rng.choice(wanted)
 
 
-comparisons = st.one_of(
-    st.builds("{} {} {}".format, paths(), st.sampled_from(["=", "<>"]), tokens),
-    st.builds("{} {} {}".format, tokens, st.sampled_from(["=", "<>"]), paths()),
-    st.builds(
-        "{} {} {}".format,
-        paths(),
-        st.sampled_from(["<", "<=", ">", ">="]),
-        _tokens("ordered"),
-    ),
-    st.builds("{} BETWEEN :low AND :high".format, paths()),
-    st.builds("{} BETWEEN {} AND {}".format, _tokens("ordered"), paths(), paths()),
-    st.builds("{} IN (:any0, :any1, :ordered0)".format, paths()),
-    paths().map("attribute_exists({})".format),
-    paths().map("attribute_not_exists({})".format),
-    paths().map("attribute_type({}, :kind)".format),
-    st.builds("begins_with({}, {})".format, paths(), _tokens("begin")),
-    st.builds("contains({}, {})".format, paths(), tokens | paths()),
-    between_paths(),
-    sized(),
-)
-conditions = st.recursive(
-    comparisons,
-    lambda inner: st.one_of(
-        st.builds("{} AND {}".format, inner, inner),
-        st.builds("{} or {}".format, inner, inner),
-        st.builds("NOT {}".format, inner),
-        inner.map(lambda one: one if one[0] == "(" else f"({one})"),
-    ),
-    max_leaves=4,
-)
-numbers = st.one_of(paths(), _tokens("number"), _tokens("number"))
-some = st.one_of(paths(), _tokens("list"), _tokens("list"))
-sources = st.one_of(
-    paths(),
-    tokens,
-    tokens,
-    st.builds("if_not_exists({}, {})".format, paths(), tokens),
-    st.builds("list_append({}, {})".format, some, some),
-    st.builds("{} {} {}".format, numbers, st.sampled_from("+-"), numbers),
-    st.builds("if_not_exists({}, {}) + {}".format, paths(), _tokens("number"), numbers),
-)
+def scalar_ordered(rng: random.Random) -> Wire:
+    return {"S": rng.choice(TEXTS)} if rng.random() < 0.5 else {"N": rng.choice(NUMBERS)}
 
-
-def _clause(word: str, action: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    return st.lists(action, min_size=1, max_size=2).map(lambda made: f"{word} {', '.join(made)}")
-
-
-updates = st.lists(
-    st.one_of(
-        _clause("SET", st.builds("{} = {}".format, paths(), sources)),
-        _clause("SET", st.builds("{} = {}".format, paths(), sources)),
-        _clause("REMOVE", paths()),
-        _clause("ADD", st.builds("{} {}".format, paths(), _tokens("number") | _tokens("set"))),
-        _clause("DELETE", st.builds("{} {}".format, paths(), _tokens("set"))),
-    ),
-    min_size=1,
-    max_size=2,
-    unique_by=lambda clause: clause.split()[0],
-).map(" ".join)
-"""Of targets that overlap MiniStack knows nothing; `known` in the differential test passes them."""
-key_conditions = st.one_of(
-    st.builds("#pk = :pk AND #sk {} :low".format, st.sampled_from(["=", "<", "<=", ">", ">="])),
-    st.just("#sk BETWEEN :low AND :high and #pk = :pk"),
-    st.just("#pk = :pk AND (begins_with(#sk, :low))"),
-)
-BROKEN: Final = ["#sk = :low", "#pk = :pk AND #pk = :low", ""]
 
 # ── requests ──────────────────────────────────────────────────────────────────────────────────
 
-SORTS: Final = {
-    "S": ["0", "1", "10", "é", "𐍈", "delivery#1", "pay_1"],
-    "N": ["0", "1", "10", "-2", "2"],
-}
-MARK: Final = "@"
-"""Begins every partition key; a run puts its own name there."""
+FAULTS: Final = ("unused", "unused name", "missing", "missing name", "key")
 
 
-tables = st.sampled_from(["Pairs", "Pairs", "Pairs", "Singles", "Counted"])
+class Requests:
+    """Requests of one run: its partitions are its own; Memory knows what is in them."""
+
+    def __init__(self, rng: random.Random, memory: Memory, run: str) -> None:
+        self.rng = rng
+        self.memory = memory
+        self.run = run
+
+    def draw(self) -> Op:
+        kinds = (self.single,) * 6 + (self.several,) * 3 + (self.checks,) * 6
+        return self.rng.choice((*kinds, self.get, self.query, self.query))()
+
+    def key(self, table: str) -> dict[str, Wire]:
+        key = {"pk": {"S": self.run + self.rng.choice("pq")}}
+        if table in SORTS:
+            key["sk"] = {TABLES[table].sort_kind: self.rng.choice(SORTS[table])}
+        return key
+
+    def broken_key(self, table: str) -> dict[str, Wire]:
+        """One part too few or too many, of another kind, or empty."""
+        key = self.key(table)
+        name = self.rng.choice(sorted(key))
+        odd: list[Wire] = [{"BOOL": True}, {"B": b"5"}]
+        if TABLES[table].sort_kind == "S":
+            odd.append({"S": ""})
+        how = self.rng.choice(("less", "more", "odd", "odd"))
+        if how == "less":
+            del key[name]
+        key |= {"more": {"S": "x"}} if how == "more" else {}
+        key |= {name: self.rng.choice(odd)} if how == "odd" else {}
+        return key
+
+    def table(self) -> str:
+        return self.rng.choice(("Pairs", "Pairs", "Singles", "Counted"))
+
+    def fault(self) -> str:
+        """At most one to a request: which of two is named first is nobody's promise."""
+        return self.rng.choice(FAULTS) if self.rng.random() < 0.06 else ""
+
+    def seed(self) -> Iterator[Op]:
+        """Something to ask about."""
+        for table in TABLES:
+            for sort in SORTS.get(table, [""])[:4]:
+                for owner in "pq":
+                    key = {"pk": {"S": self.run + owner}}
+                    if sort:
+                        key["sk"] = {TABLES[table].sort_kind: sort}
+                    yield "put_item", {"TableName": table, "Item": attributes(self.rng) | key}
+
+    def write(self, kind: str, fault: str, key: dict[str, Wire] | None = None) -> dict[str, Any]:
+        """The fields of a write; with a condition, half of the time."""
+        table = self.table()
+        if key is not None:
+            table = self.rng.choice([name for name in TABLES if TABLES[name].names == tuple(key)])
+        key = key or (self.broken_key(table) if fault == "key" else self.key(table))
+        fields: dict[str, Any] = {"TableName": table}
+        if kind == "Put":
+            fields["Item"] = attributes(self.rng) | key
+        else:
+            fields["Key"] = key
+        item = {} if fault == "key" else self.memory.peek(table, key) or {}
+        writer = Writer(self.rng, item)
+        texts: dict[str, str] = {}
+        if kind == "Update":
+            texts["UpdateExpression"] = self._text(writer, UPDATES, writer.update)
+        if kind == "ConditionCheck" or self.rng.random() < 0.4:
+            texts["ConditionExpression"] = self._text(writer, CONDITIONS, writer.condition)
+        if self.rng.random() < 0.3:
+            fields["ReturnValuesOnConditionCheckFailure"] = self.rng.choice(["ALL_OLD", "NONE"])
+        return fields | texts | self._tokens(writer, fault, *texts.values())
+
+    def _text(self, writer: Writer, ours: Sequence[str], other: Any) -> str:
+        if self.rng.random() < 0.6:
+            return str(other())
+        text = self.rng.choice(ours)
+        if ours is CONDITIONS and self.rng.random() < 0.5:
+            text = f"({text}) AND ({self.rng.choice(ours)})"
+        if writer.measures_the_unsized(text):
+            return str(other())
+        writer.fill(text)
+        return text
+
+    def _tokens(self, writer: Writer, fault: str, *texts: str) -> dict[str, Any]:
+        used = {token for text in texts for token in TOKENS.findall(text)}
+        key = self.rng.choice(["key1", "key2"])
+        names = {t: key if t == "#key" else t[1:] for t in sorted(used) if t[0] == "#"}
+        given = {t: found for t, found in writer.values.items() if t in used}
+        if fault == "unused":
+            given[":unused"] = {"S": "x"}
+        elif fault == "unused name":
+            names["#unused"] = "unused"
+        elif fault == "missing" and given:
+            given.pop(self.rng.choice(sorted(given)))
+        elif fault == "missing name" and names:
+            names.pop(self.rng.choice(sorted(names)))
+        fields: dict[str, Any] = {"ExpressionAttributeNames": names} if names else {}
+        return fields | ({"ExpressionAttributeValues": given} if given else {})
+
+    def single(self) -> Op:
+        kind = self.rng.choice(("Put", "Update", "Update", "Update", "Update", "Delete"))
+        request = self.write(kind, self.fault())
+        shown = "ALL_NEW" if kind == "Update" else "ALL_OLD"
+        return f"{kind.lower()}_item", request | {"ReturnValues": shown}
+
+    def several(self) -> Op:
+        """A transaction; now and then two actions on one item, or a token that was used."""
+        fault = self.fault()
+        actions: list[dict[str, Any]] = []
+        for _ in range(self.rng.randint(1, 4)):
+            kind = self.rng.choice(("Put", "Update", "Update", "Delete", "ConditionCheck"))
+            action = {kind: self.write(kind, "" if actions else fault)}
+            if fault or self.rng.random() < 0.95:
+                actions = [a for a in actions if _target(a) != _target(action)]
+            actions.append(action)
+        request: dict[str, Any] = {"TransactItems": actions}
+        if not fault and self.rng.random() < 0.25:
+            request["ClientRequestToken"] = self.run + self.rng.choice("xy")
+        return "transact_write_items", request
+
+    def checks(self) -> Op:
+        """As many conditions as there are items: each reason is an answer."""
+        actions: list[dict[str, Any]] = []
+        for table in TABLES:
+            for sort in SORTS.get(table, [""])[:4]:
+                for owner in "pq":
+                    key = {"pk": {"S": self.run + owner}}
+                    if sort:
+                        key["sk"] = {TABLES[table].sort_kind: sort}
+                    writer = Writer(self.rng, self.memory.peek(table, key) or {})
+                    text = self._text(writer, CONDITIONS, writer.condition)
+                    check = {"TableName": table, "Key": key, "ConditionExpression": text}
+                    check |= {"ReturnValuesOnConditionCheckFailure": self.rng.choice(SHOWN)}
+                    actions.append({"ConditionCheck": check | self._tokens(writer, "", text)})
+        return "transact_write_items", {"TransactItems": actions}
+
+    def get(self) -> Op:
+        table = self.table()
+        key = self.broken_key(table) if self.rng.random() < 0.2 else self.key(table)
+        return "get_item", {"TableName": table, "Key": key, "ConsistentRead": True}
+
+    def query(self) -> Op:
+        """Key conditions over small partitions, page by page."""
+        table = self.rng.choice(("Pairs", "Pairs", "Counted"))
+        kind = TABLES[table].sort_kind
+        texts = [t for t in KEY_CONDITIONS if kind == "S" or "begins" not in t] + RANGES
+        if kind == "S":
+            texts.append("#pk = :pk AND (begins_with(#sk, :low))")
+        text = self.rng.choice(BROKEN if self.rng.random() < 0.05 else texts)
+        used = set(TOKENS.findall(text))
+        sorts = sorted(self.rng.choices(SORTS[table], k=2), key=float if kind == "N" else str)
+        low, high = ({kind: sort} for sort in sorts)
+        values = {":pk": {"S": self.run + self.rng.choice("pq")}, ":low": low, ":high": high}
+        values |= {":first": low, ":last": high, ":prefix": {kind: low[kind][:1]}}
+        request: dict[str, Any] = {
+            "TableName": table,
+            "KeyConditionExpression": text,
+            "ExpressionAttributeValues": {t: v for t, v in values.items() if t in used},
+            "ScanIndexForward": self.rng.random() < 0.5,
+            "ConsistentRead": True,
+        }
+        if names := {t: t[1:] for t in used if t[0] == "#"}:
+            request["ExpressionAttributeNames"] = names
+        if self.rng.random() < 0.5:
+            request["Limit"] = self.rng.randint(1, 4)
+        if text not in BROKEN and self.rng.random() < 0.4:
+            request["ExclusiveStartKey"] = self.key(table) | {"pk": values[":pk"]}
+        return "query", request
 
 
-@st.composite
-def keys(draw: st.DrawFn, table: str) -> dict[str, Any]:
-    schema = TABLES[table]
-    key = {"pk": {"S": MARK + draw(st.sampled_from("pq"))}}
-    if schema.sort is not None:
-        key["sk"] = {schema.sort_kind: draw(st.sampled_from(SORTS[schema.sort_kind]))}
-    return key
-
-
-@st.composite
-def broken_keys(draw: st.DrawFn, table: str) -> dict[str, Any]:
-    """One too few, one too many, of another kind, or empty."""
-    key = draw(keys(table))
-    name = draw(st.sampled_from(sorted(key)))
-    empty: list[Any] = [{"S": ""}] if TABLES[table].sort_kind == "S" else []
-    odd = draw(st.sampled_from([None, {"BOOL": True}, {"B": b"5"}, "more", *empty]))
-    if odd is None:
-        del key[name]
-    elif odd == "more":
-        key["more"] = {"S": "x"}
-    else:
-        key[name] = odd
-    return key
-
-
-def any_keys(table: str) -> st.SearchStrategy[dict[str, Any]]:
-    return st.integers(0, 19).flatmap(lambda n: broken_keys(table) if n == 0 else keys(table))
-
-
-broken_kinds = st.sampled_from([{"BOOL": True}, {"NULL": True}, {"B": b"x"}])
-FAULTS: Final = ["unused", "unused name", "missing", "missing name", "key"]
-faults = st.integers(0, 9).flatmap(lambda n: st.just("") if n else st.sampled_from(FAULTS))
-"""At most one to a request: which of two is named first is nobody's promise."""
-
-
-@st.composite
-def filled(draw: st.DrawFn, fault: str, *texts: str) -> dict[str, Any]:
-    """Names and values for the tokens of some expressions."""
-    used = sorted({token for text in texts for token in TOKENS.findall(text)})
-    names = {t: draw(_name(t)) for t in used if t[0] == "#"}
-    given = {t: draw(_value(t)) for t in used if t[0] == ":"}
-    if fault == "unused":
-        given[":unused"] = {"S": "x"}
-    elif fault == "unused name":
-        names["#unused"] = "unused"
-    elif fault == "missing" and given:
-        given.pop(draw(st.sampled_from(sorted(given))))
-    elif fault == "missing name" and names:
-        names.pop(draw(st.sampled_from(sorted(names))))
-    fields: dict[str, Any] = {"ExpressionAttributeNames": names} if names else {}
-    return fields | ({"ExpressionAttributeValues": given} if given else {})
-
-
-def _name(token: str) -> st.SearchStrategy[str]:
-    return st.sampled_from(["key1", "key2"]) if token == "#key" else st.just(token[1:])
-
-
-KINDS: Final = {
-    "any": values,
-    "ordered": text | few | number,
-    "begin": text,
-    "number": few | number,
-    "list": lists,
-    "set": sets,
-}
-
-
-def _value(token: str) -> st.SearchStrategy[dict[str, Any]]:
-    if token[1:-1] in KINDS:
-        return KINDS[token[1:-1]]
-    if token not in WANTED:
-        return values
-    odd = scalars if token in ANY_KIND else WANTED[token]
-    return st.integers(0, 11).flatmap(lambda n: odd if n == 0 else WANTED[token])
-
-
-@st.composite
-def writes(draw: st.DrawFn, kind: str, fault: str) -> dict[str, Any]:
-    table = draw(tables)
-    fields: dict[str, Any] = {"TableName": table}
-    texts = {}
-    any_keys = broken_keys if fault == "key" else keys
-    if kind == "Put":
-        fields["Item"] = draw(attributes()) | draw(any_keys(table))
-    else:
-        fields["Key"] = draw(any_keys(table))
-    if kind == "Update":
-        texts["UpdateExpression"] = draw(st.sampled_from(UPDATES) | updates)
-    if kind == "ConditionCheck" or draw(st.booleans()):
-        ours = st.lists(st.sampled_from(CONDITIONS), min_size=1, max_size=3, unique=True)
-        joined = ours.map(lambda some: " AND ".join(f"({one})" for one in some))
-        texts["ConditionExpression"] = draw(joined | st.sampled_from(CONDITIONS) | conditions)
-    if draw(st.booleans()):
-        fields["ReturnValuesOnConditionCheckFailure"] = draw(st.sampled_from(["ALL_OLD", "NONE"]))
-    return fields | texts | draw(filled(fault, *texts.values()))
-
-
-@st.composite
-def singles(draw: st.DrawFn) -> Op:
-    kind = draw(st.sampled_from(["Put", "Put", "Update", "Update", "Update", "Delete"]))
-    request = draw(writes(kind, draw(faults)))
-    if draw(st.booleans()):
-        shown = ["ALL_OLD", "NONE"] + ["ALL_NEW"] * (kind == "Update")
-        request["ReturnValues"] = draw(st.sampled_from(shown))
-    return f"{kind.lower()}_item", request
+SHOWN: Final = ("ALL_OLD", "NONE")
+RANGES: Final = [
+    *(f"#pk = :pk AND #sk {sign} :low" for sign in ("=", "<", "<=", ">", ">=")),
+    "#sk BETWEEN :low AND :high and #pk = :pk",
+]
+BROKEN: Final = [
+    "#sk = :low",
+    "#pk = :pk AND #pk = :low",
+    "#pk = :pk AND #sk BETWEEN :high AND :low",
+]
 
 
 def _target(action: dict[str, Any]) -> tuple[str, Any]:
     (fields,) = action.values()
     held = fields.get("Key") or fields["Item"]
     return fields["TableName"], [held.get("pk"), held.get("sk")]
-
-
-@st.composite
-def transactions(draw: st.DrawFn) -> Op:
-    actions: list[dict[str, Any]] = []
-    fault = draw(faults)
-    for _ in range(draw(st.integers(1, 4))):
-        kind = draw(st.sampled_from(["Put", "Update", "Update", "Delete", "ConditionCheck"]))
-        fields = draw(writes(kind, fault if not actions else ""))
-        action = {kind: fields}
-        if fault or draw(st.integers(0, 19)):
-            actions = [a for a in actions if _target(a) != _target(action)]
-        actions.append(action)
-    request: dict[str, Any] = {"TransactItems": actions}
-    if not fault and draw(st.integers(0, 3)) == 0:
-        request["ClientRequestToken"] = MARK + draw(st.sampled_from("xy"))
-    return "transact_write_items", request
-
-
-@st.composite
-def gets(draw: st.DrawFn) -> Op:
-    table = draw(tables)
-    return "get_item", {
-        "TableName": table,
-        "Key": draw(any_keys(table)),
-        "ConsistentRead": draw(st.booleans()),
-    }
-
-
-@st.composite
-def queries(draw: st.DrawFn) -> Op:
-    table = draw(tables)
-    fault = draw(st.sampled_from(["kind", "start", "text", *[""] * 25]))
-    paired = st.sampled_from([text.replace("#id", "#sk") for text in KEY_CONDITIONS])
-    alone = st.sampled_from([text for text in KEY_CONDITIONS if " AND " not in text])
-    text = draw(paired | key_conditions if "sk" in TABLES[table].names else alone)
-    if fault == "text":
-        text = draw(st.sampled_from(BROKEN))
-    elif fault == "start":
-        table, text = "Pairs", "pk = :pk"
-    elif fault == "kind":
-        text = "#pk = :pk AND #sk = :low" if "sk" in TABLES[table].names else "pk = :pk"
-    request: dict[str, Any] = {"TableName": table, "KeyConditionExpression": text}
-    used = sorted(set(TOKENS.findall(text)))
-    if names := {t: t[1:] for t in used if t[0] == "#"}:
-        request["ExpressionAttributeNames"] = names
-    sorts = _wire(TABLES[table].sort_kind, st.sampled_from(SORTS[TABLES[table].sort_kind]))
-    request["ExpressionAttributeValues"] = {
-        t: draw(keys(table))["pk"]
-        if t == ":pk"
-        else draw(broken_kinds if fault == "kind" else sorts)
-        for t in used
-        if t[0] == ":"
-    }
-    if draw(st.booleans()):
-        request["Limit"] = draw(st.integers(1, 3))
-    if fault == "start":
-        request["ExclusiveStartKey"] = {"pk": {"S": "p"}, "more": {"S": "x"}}
-    elif draw(st.integers(0, 2)) == 0:
-        here = {"pk": request["ExpressionAttributeValues"].get(":pk", {"S": MARK})}
-        request["ExclusiveStartKey"] = draw(keys(table)) | here
-    request["ScanIndexForward"] = draw(st.booleans())
-    request["ConsistentRead"] = draw(st.booleans())
-    return "query", request
-
-
-ops = st.one_of(singles(), singles(), singles(), transactions(), transactions(), gets(), queries())
-
-
-def marked(value: Any, run: str) -> Any:
-    """A request with the run's own name in its partition keys and tokens."""
-    match value:
-        case str() if value.startswith(MARK):
-            return run + value[1:]
-        case dict():
-            return {name: marked(part, run) for name, part in value.items()}
-        case list():
-            return [marked(part, run) for part in value]
-    return value

@@ -710,6 +710,8 @@ def _size(inner: Get) -> Get:
         if found is None:
             return None
         ((kind, content),) = found.items()
+        if kind == "S":
+            content = content.encode("utf-16-le")[::2]  # a code point beyond the BMP counts as two
         return {"N": str(len(content))} if kind in _SIZED else None
 
     return size
