@@ -5,17 +5,14 @@ Prints one JSON object: what was compiled, which modules were loaded, from where
 """
 
 import importlib
-import json
 import sys
 from importlib.machinery import SourceFileLoader
-from pathlib import Path
 from typing import Any
 
 
 def main() -> None:
     """Import the handler and every module of the shared code, and say what that did."""
     package, layer, runtime, handler = sys.argv[1:5]
-    everything = sys.argv[5:] == ["--everything"]
     sys.dont_write_bytecode = True
     sys.path[:0] = [package, layer]
     sys.path.append(runtime)
@@ -27,17 +24,18 @@ def main() -> None:
         return usual(self, data, path, **options)
 
     SourceFileLoader.source_to_code = counted  # type: ignore[method-assign]
-    before = set(sys.modules)
     importlib.import_module(handler)
-    loaded = sorted(set(sys.modules) - before)
-    if everything:
-        for root in (Path(package), Path(layer) / "payvand"):
-            for file in sorted(root.rglob("*.py")):
-                base = Path(package) if root == Path(package) else Path(layer)
-                parts = file.relative_to(base).with_suffix("").parts
-                importlib.import_module(".".join(parts).removesuffix(".__init__"))
+    loaded = sorted(sys.modules)
+    import json
+    from pathlib import Path
+
+    for base, folder in ((Path(package), "functions"), (Path(layer), "payvand")):
+        for file in sorted((base / folder).rglob("*.py")):
+            parts = file.relative_to(base).with_suffix("").parts
+            importlib.import_module(".".join(parts).removesuffix(".__init__"))
     ours = [path for path in compiled if not path.startswith(runtime)]
-    print(json.dumps({"compiled": ours, "loaded": loaded}))  # noqa: T201 - its one answer
+    later = sorted(set(sys.modules) - set(loaded))
+    print(json.dumps({"compiled": ours, "loaded": loaded, "later": later}))  # noqa: T201 - its one answer
 
 
 if __name__ == "__main__":

@@ -1,38 +1,15 @@
 """No module of ours or of the layer's libraries is compiled while somebody waits for an answer."""
 
 import importlib.util
-import json
 import shutil
-import subprocess
-import sys
-import sysconfig
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.cold.starts import start
 from tests.support import template
 
-START = Path(__file__).with_name("lambda_start.py")
-RUNTIME = sysconfig.get_paths()["purelib"]
-"""Stands for the libraries Lambda brings (boto3); what they compile is not ours to ship."""
 BY_HASH_UNCHECKED = 0b01
-
-
-def start(built: Path, function: str, package: Path | None = None) -> dict[str, Any]:
-    """One function's cold start, and every module its calls could load later."""
-    handler = template.functions()[function]["Handler"].removesuffix(".lambda_handler")
-    arguments = [package or built / function, built / "SharedLayer" / "python", RUNTIME, handler]
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", str(START), *map(str, arguments), "--everything"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
 
 
 def faults(folder: Path) -> list[str]:
