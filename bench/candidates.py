@@ -354,21 +354,18 @@ def check(
 
 
 def _in_world(candidate: Candidate, flow: str, world: Json) -> int:
-    payments: list[Json] = world["tables"]["PaymentsTable"]
-    planted: list[Json] = candidate.seed["items"]["PaymentsTable"]
     if flow == "watch":
-        return len(world["messages"])
+        return int(world["messages"])
     if flow in {"create", "callback"}:
         status = "created" if flow == "create" else "executed"
-        return _standing(payments, status) - _standing(planted, status)
+        planted: list[Json] = candidate.seed["items"]["PaymentsTable"]
+        before: int = sum(item["status"]["S"] == status for item in planted)
+        return int(world["statuses"].get(status, 0)) - before
     if candidate.name.startswith("ours"):
-        seals = [i for i in world["tables"]["SettlementTable"] if i["sk"]["S"] != "head"]
-        return sum(int(i["sums"]["M"]["receivable:zarinpal"]["N"]) for i in seals)
-    return sum(int(i["total"]["N"]) for i in payments if i["pk"]["S"] == "sum")
-
-
-def _standing(payments: list[Json], status: str) -> int:
-    return sum(item.get("status") == {"S": status} for item in payments)
+        sums = [seal["sums"]["M"]["receivable:zarinpal"]["N"] for seal in world["seals"]]
+    else:
+        sums = [item["total"]["N"] for item in world["sums"]]
+    return sum(map(int, sums))
 
 
 def _in_sqlite(candidate: Candidate, flow: str, database: Path) -> int:
@@ -383,6 +380,6 @@ def _in_sqlite(candidate: Candidate, flow: str, database: Path) -> int:
         "settle": f"SELECT sum(total) FROM {'django_shop_sum' if django else 'sums'}",  # noqa: S608
     }[flow]
     with sqlite3.connect(database) as connection:
-        found = connection.execute(query).fetchone()[0]
+        (found,) = connection.execute(query).fetchone()
     connection.close()
     return int(found)

@@ -23,6 +23,11 @@ Counts = dict[str, dict[str, float]]
 
 def measured(work: Path) -> Counts:
     """The counts of every flow of ours, from packages built now."""
+    with sites.alone(work):
+        return _measured(work)
+
+
+def _measured(work: Path) -> Counts:
     build = sites.built(work)
     candidates = roster.ours(build, sites.lay_out(work / "runtime", roster.RUNTIME))
     roster.seeded(candidates, build, PLAN, work)

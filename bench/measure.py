@@ -144,7 +144,7 @@ def _run(stub: Stub, candidate: Candidate, flow: str, plan: Plan, mode: str, fol
     }
 
     def left() -> Json:
-        shown: Json = stub.send("GET", f"/_bench/worlds/{world}/PaymentsTable/SettlementTable")
+        shown: Json = stub.send("GET", f"/_bench/worlds/{world}")
         return shown
 
     refs = _process(spec, folder, valgrind=mode == "plain")

@@ -6,6 +6,7 @@ what Lambda brings for everybody: boto3 and what it needs.
 """
 
 import compileall
+import fcntl
 import hashlib
 import importlib.metadata
 import os
@@ -14,7 +15,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Final
@@ -32,6 +34,15 @@ folder = Path(sys.argv[1])
 folder.mkdir(parents=True, exist_ok=True)
 build.build(build.Sam(paths.Site(folder, folder / "local.json", 0)))
 """
+
+
+@contextmanager
+def alone(work: Path = WORK) -> Iterator[None]:
+    """Nobody else measures in this folder meanwhile: two would build under each other's feet."""
+    work.mkdir(parents=True, exist_ok=True)
+    with (work / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def built(work: Path = WORK) -> Path:

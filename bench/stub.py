@@ -6,7 +6,7 @@ queues, files and a meter. Signatures are not checked.
     POST /_bench/seeds/<name>       {"tables": …, "items": …} keeps a state to start from
     POST /_bench/worlds/<name>      {"seed": …, "secrets": …} makes a world, one of its seed
     GET  /_bench/worlds/<name>/lap  what was called since the last lap
-    GET  /_bench/worlds/<name>/<table>/…  what these tables, its queues and files hold
+    GET  /_bench/worlds/<name>      what it holds: payments by status, sums, seals, messages
 """
 
 import asyncio
@@ -85,10 +85,16 @@ class World:
         self.calls.clear()
         return found
 
-    def shown(self, tables: list[str]) -> dict[str, Any]:
-        """What it holds."""
-        shown = {name: [_to_json(i) for i in self.memory.items(name)] for name in tables}
-        return {"tables": shown, "messages": self.messages, "files": sorted(self.files)}
+    def shown(self) -> dict[str, Any]:
+        """What a run left, as far as it is checked."""
+        payments = self.memory.items("PaymentsTable")
+        settled = self.memory.items("SettlementTable")
+        return {
+            "statuses": Counter(i["status"]["S"] for i in payments if "status" in i),
+            "sums": [_to_json(i) for i in payments if i["pk"]["S"] == "sum"],
+            "seals": [_to_json(i) for i in settled if i["sk"]["S"] != "head"],
+            "messages": len(self.messages),
+        }
 
 
 def _from_json(value: Any) -> Any:
@@ -178,12 +184,12 @@ class Stub:
         kind, name, *rest = parts
         if method == "GET":
             world = self.worlds[name]
-            return Answer.json(world.lapped() if rest == ["lap"] else world.shown(rest))
+            return Answer.json(world.lapped() if rest == ["lap"] else world.shown())
         wish = json.loads(body)
         if kind == "seeds":
             self.seeds[name] = Seed(wish["tables"], wish["items"])
         else:
-            self.worlds[name] = World(self.seeds[wish["seed"]], wish["secrets"])
+            self.worlds = {name: World(self.seeds[wish["seed"]], wish["secrets"])}
         return Answer.json({})
 
 
