@@ -188,6 +188,23 @@ def test_an_operation_nobody_guards_is_complained_about(stage: tuple[InProcess, 
         assert complaints(row, *stage), security
 
 
+def test_the_same_names_in_other_books_are_other_things(world: World) -> None:
+    """Reference, Idempotency-Key and body of another merchant, or of the other mode."""
+    keys = [*world.add_merchant().values(), *world.add_merchant(OTHER).values()]
+    headers = {"Idempotency-Key": "the-same"}
+    body = next(row.body for row in ROWS if row.id == "create_payment")
+    hook = {"url": "https://shop.example/hook"}
+    for path, sent in (("/payments", body), ("/webhook_endpoints", hook)):
+        made = [world.call("POST", path, sent, key, headers) for key in keys]
+        assert [got.status for got in made] == [201] * len(keys)
+        assert len({got.json()["id"] for got in made}) == len(keys)
+        again = [world.call("POST", path, sent, key, headers) for key in keys]
+        assert [got.json()["id"] for got in again] == [got.json()["id"] for got in made]
+    secrets = {world.call("GET", "/webhook_endpoints", key=key).json()["data"][0]["secret"]
+               for key in keys}  # fmt: skip
+    assert len(secrets) == len(keys)
+
+
 # ── the judge has teeth ───────────────────────────────────────────────────────────────────────
 
 Removal = Callable[[pytest.MonkeyPatch], None]
