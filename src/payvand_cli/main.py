@@ -5,6 +5,7 @@ import typer
 from payvand_cli.demo import demo
 from payvand_cli.fire import fire
 from payvand_cli.handle import NothingRuns
+from payvand_cli.load.command import load
 from payvand_cli.logs import logs
 from payvand_cli.redrive import redrive
 from payvand_cli.settle import settle
@@ -12,7 +13,7 @@ from payvand_cli.show import problem
 from payvand_cli.story import story
 from payvand_cli.up import down, up
 
-VERBS = (up, down, demo, story, settle, logs, fire, redrive)
+VERBS = (up, down, demo, story, settle, logs, fire, redrive, load)
 
 app = typer.Typer(
     help="Payvand on this machine: a whole payment facilitator, without an AWS account.",
