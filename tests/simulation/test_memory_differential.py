@@ -19,7 +19,7 @@ from payvand_cli.stack import Stack
 from tests.simulation import wire_requests
 from tests.simulation.wire_requests import TABLES, Op, Requests
 
-RUNS: Final = 20
+RUNS: Final = 14
 REQUESTS: Final = 120
 
 
@@ -124,6 +124,14 @@ def known(op: Op, answer: Any) -> bool:
     return "update refused" in said and nested is not None
 
 
+def narrowed(op: Op, mine: Any, theirs: Any) -> Any:
+    """Of a transaction answered twice, only the actions the answers differ about."""
+    if not (isinstance(mine, tuple) and isinstance(theirs, tuple) and mine[3] and theirs[3]):
+        return op
+    told = zip(op[1]["TransactItems"], mine[3], theirs[3], strict=True)
+    return [(action, one, other) for action, one, other in told if one != other]
+
+
 @pytest.mark.parametrize("seed", range(RUNS))
 def test_random_requests_are_answered_alike(ministack: Any, seed: int) -> None:
     """Seeds are fixed: what is new in MiniStack is found by who changes its pin."""
@@ -136,7 +144,8 @@ def test_random_requests_are_answered_alike(ministack: Any, seed: int) -> None:
         op = requests.draw()
         answer = outcome(memory, op)
         if not known(op, answer):
-            assert answer == outcome(ministack, op), op
+            other = outcome(ministack, op)
+            assert answer == other, narrowed(op, answer, other)
     assert everything(memory, run) == everything(ministack, run)
 
 
