@@ -72,9 +72,9 @@ STATIC = [
 # Each folder of tests/ is in one of the two; tests/cli/test_check.py sees to that.
 QUICK = {
     *("channels", "cli", "contracts", "docs", "edge", "flows"),
-    *("functions", "money", "pages", "shared", "template"),
+    *("functions", "load", "money", "pages", "shared", "template"),
 }
-LATER = {"adversary", "bench", "browser", "cold", "load", "simulation", "stack"}
+LATER = {"adversary", "bench", "browser", "cold", "simulation", "stack"}
 NOT_NOW = "not stack and not long"
 
 
