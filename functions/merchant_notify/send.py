@@ -104,7 +104,4 @@ def _is_public(text: str) -> bool:
         return address.is_global and not address.is_multicast
     if address in _NAT64:  # an IPv4 address in the last 32 bits
         return _is_public(str(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)))
-    if address not in _UNICAST or address in _EXAMPLES or not address.is_global:
-        return False
-    inner = address.sixtofour or (address.teredo[1] if address.teredo else None)
-    return inner is None or inner.is_global
+    return address in _UNICAST and address not in _EXAMPLES and address.is_global

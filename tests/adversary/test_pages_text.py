@@ -108,6 +108,20 @@ def test_a_merchants_name_is_words_too(world: World, name: str) -> None:
         assert "49" not in re.findall(r"<bdi[^>]*>(\d+)", page.text)
 
 
+def test_a_logos_address_is_an_attribute(world: World) -> None:
+    """It may hold quotes and brackets; a browser reads it as one address."""
+    for nasty in NASTY:
+        logo = f"https://cdn.example/{nasty.replace(' ', '')}"
+        payment = create(world, world.add_merchant(MERCHANT, logo_url=logo)["test"])
+        world.live.merchants._kept.clear()
+        for page in pages(world, payment):
+            found = Skeleton.of(page)
+            images = [attributes for tag, attributes in found.elements if tag == "img"]
+            assert images == [("alt", "referrerpolicy", "src")], nasty
+            assert logo in found.leads, nasty
+            assert not {tag for tag, _ in found.elements} & {"script", "svg", "base"}
+
+
 def test_a_channels_words_are_words(
     world: World, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
