@@ -17,7 +17,7 @@ from tests.support.local_stack import free_site
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("load")]
 
-ASKED = Asked("all", seconds=75, payments=400, turn_s=25, actors=4, seed=1)
+ASKED = Asked("all", seconds=60, payments=400, turn_s=20, actors=4, seed=1)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,8 +44,7 @@ def run(local: dict[str, Any], asked: Asked, command: str) -> Report:
             raise NotHere(f"{name} is {local[name]}: only this machine is put under load")
     began = time.monotonic()
     doors = Doors(Stack(local["aws_endpoint"], local["stack"]))
-    with Lab(local["lab_url"]) as lab:
-        course = Course(local, doors, lab, asked)
+    with Lab(local["lab_url"]) as lab, closing(Course(local, doors, lab, asked)) as course:
         course.open()
         sampler = memory.Sampler(local["emulator_pid"])
         sampler.start()
