@@ -15,8 +15,8 @@ from bench.report import Runs
 COUNTED: Final = ("ours", "floor", "floor-calls", "conventional")
 """Whose instructions are counted: cachegrind is fifty times slower than the processor."""
 COUNTED_FLOWS: Final = ("create", "callback")
-FEW: Final = Plan(warmup=20, warm=20, books=(10,))
-MANY: Final = Plan(warmup=20, warm=60, books=(10,))
+FEW: Final = Plan(warmup=5, warm=10, books=(10,))
+MANY: Final = Plan(warmup=5, warm=30, books=(10,))
 NONE: Final = Plan(warmup=0, warm=0, books=(10,))
 
 
@@ -55,7 +55,7 @@ def _bench(asked: argparse.Namespace) -> None:
     path = docs.RESULTS / f"{found['date']}.json" if asked.record else asked.json
     if path:
         path.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False)
+        text = json.dumps(found, indent=1, ensure_ascii=False)
         path.write_text(text + "\n", encoding="utf-8")
     if asked.record:
         docs.write()

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-WORK: Final = ROOT / ".local" / "bench-work"
+WORK: Final = Path(os.environ.get("PAYVAND_BENCH_WORK") or ROOT / ".local" / "bench-work")
 PEERS: Final = ROOT / "bench" / "peers"
 LAYER: Final = "SharedLayer"
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
