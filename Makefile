@@ -10,7 +10,7 @@ LINT   := .local/lint/.stamp
 # Environments load faster with bytecode, whatever the caller's shell prefers.
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH VIRTUAL_ENV
 
-.PHONY: up down test check lint envs lint-env browser bench lock audit
+.PHONY: up down test check soak lint envs lint-env browser bench lock audit
 .DEFAULT_GOAL := up
 
 up: envs           ## Start the local stack, play a day, follow its logs (PORT=8080)
@@ -21,6 +21,11 @@ test: envs lint-env browser ## Everything: lint, types, template, tests
 	@exec $(BIN)/python tools/check.py
 check: envs lint-env ## What fits in three minutes: lint, types, unit and handler tests
 	@exec $(BIN)/python tools/check.py --quick
+soak: export PAYVAND_HOME := $(CURDIR)/.local/soak
+soak: envs         ## Half an hour of load on a stack of its own (PORT=8080); its report goes to docs/load.json
+	@$(BIN)/payvand up --port $(PORT) --no-demo --detach
+	@$(BIN)/payvand load --seconds 1800 --turn 90 --actors 6 --payments 20000 --json docs/load.json; \
+	  code=$$?; $(BIN)/payvand down; exit $$code
 lint: envs lint-env ## Only the static half of `make test`
 	@exec $(BIN)/python tools/check.py --static
 envs:              ## Create or refresh the environments
