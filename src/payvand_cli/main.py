@@ -10,10 +10,11 @@ from payvand_cli.logs import logs
 from payvand_cli.redrive import redrive
 from payvand_cli.settle import settle
 from payvand_cli.show import problem
+from payvand_cli.simulate.command import simulate
 from payvand_cli.story import story
 from payvand_cli.up import down, up
 
-VERBS = (up, down, demo, story, settle, logs, fire, redrive, load)
+VERBS = (up, down, demo, story, settle, logs, fire, redrive, load, simulate)
 
 app = typer.Typer(
     help="Payvand on this machine: a whole payment facilitator, without an AWS account.",

@@ -1,0 +1,410 @@
+"""Who does what in a schedule: shops, payers, channels that fail, operators, and people who cheat.
+
+Everything they will do is drawn from the seed before the first step, as a list of wishes with
+names; a schedule can be run again with any of them left out.
+"""
+
+import datetime as dt
+import json
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
+
+from functions.checkout import handler as checkout
+from functions.payment_init import handler as init
+from functions.payment_status import handler as status
+from functions.psp_callback import handler as callback
+from functions.refund import handler as refund
+from payvand import calendar
+from payvand.edge.api import Response
+from payvand.ids import Book, Mode, PaymentId, merchant_id
+from payvand.merchant import Contract, Merchant
+from payvand_cli.simulate.engine import HOUR_MS, Draws, Fault, Mood
+from payvand_cli.simulate.parties import PROFILES, SimulatedChannel
+from payvand_cli.simulate.rules import day_of, hold
+from payvand_cli.simulate.world import Shape, World
+
+if TYPE_CHECKING:
+    from payvand_cli.simulate.shrink import Schedule
+
+STARTS: Final = (
+    dt.datetime(2026, 5, 4, 6, tzinfo=dt.UTC),  # a Monday
+    dt.datetime(2026, 5, 7, 6, tzinfo=dt.UTC),  # a Thursday: the day after is closed
+    dt.datetime(2026, 3, 18, 6, tzinfo=dt.UTC),  # the days before Nowruz
+    dt.datetime(2026, 12, 30, 6, tzinfo=dt.UTC),
+)
+CALM_DAYS: Final = 14
+"""More days than settlement can be closed in a row, and one for what comes back after them."""
+MINUTE_MS: Final = 60_000
+AMOUNTS: Final = (1_000, 250_000, 4_999_990, 5_000_000, 5_000_010, 90_000_000)
+"""Rials: the least, usual ones, and those around the cap of the fee."""
+ALL_FAULTS: Final = tuple(Fault)
+ODDITIES: Final = ("clock skew", "repeats", "lost timers")
+"""What else a schedule can be run without."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Something somebody will do."""
+
+    name: str
+    at_ms: int
+    do: Callable[[World], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """One payment somebody wants, and how its payer behaves."""
+
+    n: int
+    shop: Merchant
+    amount: int
+    channel: str | None
+    seed: int
+
+
+# ── drawing a schedule ────────────────────────────────────────────────────────────────────────
+
+
+def mood(draws: Draws, fault_rate: float | None) -> Mood:
+    """How rough a schedule is: most are rough in a few ways only, so that deep states are met."""
+    kinds = tuple(kind for kind in ALL_FAULTS if draws.chance(550)) or ALL_FAULTS
+    rate = draws.pick((0, 10, 30, 30, 80)) if fault_rate is None else round(fault_rate * 1000)
+    aimed = draws.pick((0, 100, 450)) if fault_rate is None else rate
+    return Mood(
+        fault_per_mille=rate,
+        kinds=kinds,
+        aimed_per_mille=aimed,
+        skew_ms=draws.pick((0, 0, 2_000, 50_000, 900_000)),
+        repeats_per_mille=draws.pick((0, 20, 100)),
+        timers_lost_per_mille=draws.pick((0, 0, 0, 0, 300)),
+    )
+
+
+def shape(draws: Draws, profile: str) -> Shape:
+    """How big a schedule is."""
+    start = draws.pick((*STARTS[:1] * 4, *STARTS))
+    start_ms = int(start.timestamp() * 1000)
+    days = 1 + draws.chance(300)
+    channels = PROFILES if profile == "mixed" else (profile,)
+    mode: Mode = "test" if draws.chance(250) else "live"
+    shops = tuple(
+        Merchant(
+            id=merchant_id(100 + n),
+            name=f"shop {n}",
+            since=day_of(start_ms) - dt.timedelta(1),
+            contracts=tuple(Contract(c) for c in channels),
+            modes=(mode,),
+            shards=1 + (n == 0 and draws.chance(400)),
+            iban=_sealed(n, 0),
+            iban_last4="0000",
+        )
+        for n in range(1 + draws.chance(300))
+    )
+    return Shape(mode, shops, channels, start_ms, start_ms + days * 24 * HOUR_MS, draws.chance(500))
+
+
+def _sealed(n: int, version: int) -> bytes:
+    return f"kms:IR{n:02d}{version:022d}|{merchant_id(100 + n)}".encode()
+
+
+def wishes(draws: Draws, shape: Shape) -> list[Wish]:
+    """Everything that people and outages will do."""
+    found = _payments(draws, shape)
+    for n in range(draws.below(3)):
+        book = Book(draws.pick(shape.shops).id, shape.mode, "IRR")
+        ahead = draws.below(3) - 1
+        cut = draws.pick(_cut_offs(shape))
+        at = cut + 19 * MINUTE_MS + draws.below(3 * MINUTE_MS)
+        found.append(Wish(f"settle {n}", at, partial(_settle, book.key, ahead)))
+    if draws.chance(250):
+        channel = draws.pick(shape.channels)
+        at, long = _moment(draws, shape), draws.below(15 * MINUTE_MS)
+        found.append(Wish("outage", at, partial(_outage, channel, long)))
+    if draws.chance(150):
+        found.append(Wish("another account", _moment(draws, shape), partial(_iban, 0)))
+    if draws.chance(200):
+        found.append(Wish("redrive", _moment(draws, shape), _redrive))
+    for n in range(draws.below(3) if shape.mode == "test" else 0):
+        hours = 1 + draws.below(20)
+        found.append(Wish(f"jump {n}", _moment(draws, shape), partial(_jump, hours)))
+    return found
+
+
+def _payments(draws: Draws, shape: Shape) -> list[Wish]:
+    found: list[Wish] = []
+    for n in range(draws.pick((1, 1, 2, 2, 3))):
+        shop = draws.pick(shape.shops)
+        channel = draws.pick(shape.channels) if draws.chance(500) else None
+        payment = Payment(n, shop, draws.pick(AMOUNTS), channel, draws.bits())
+        found.append(Wish(f"payment {n}", _moment(draws, shape), partial(_shop, payment)))
+        if draws.chance(60):
+            found.append(
+                Wish(f"payment {n} again", found[-1].at_ms + draws.below(3) * 20, found[-1].do)
+            )
+    return found
+
+
+def _cut_offs(shape: Shape) -> tuple[int, ...]:
+    first = day_of(shape.start_ms)
+    days = (shape.busy_until_ms - shape.start_ms) // (24 * HOUR_MS)
+    return tuple(
+        int(calendar.cut_off(first + dt.timedelta(n), "IRR").timestamp() * 1000)
+        for n in range(days)
+    )
+
+
+def hot(shape: Shape) -> tuple[tuple[int, int], ...]:
+    """When aimed faults strike: around every cut-off."""
+    return tuple((cut - 10 * MINUTE_MS, cut + 60 * MINUTE_MS) for cut in _cut_offs(shape))
+
+
+def _moment(draws: Draws, shape: Shape) -> int:
+    """Any time of the busy days, most often near a cut-off."""
+    if draws.chance(600):
+        return draws.pick(_cut_offs(shape)) - 14 * MINUTE_MS + draws.below(36 * MINUTE_MS)
+    return shape.start_ms + draws.below(shape.busy_until_ms - shape.start_ms - 2 * HOUR_MS)
+
+
+# ── shops ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def _shop(payment: Payment, world: World) -> None:
+    """Make a payment; sent again while no answer comes; then the payer is led to it."""
+    draws = Draws(payment.seed, "shop")
+    order = f"order {payment.n}"
+    body: dict[str, Any] = {
+        "amount": payment.amount,
+        "currency": "IRR",
+        "reference": order,
+        "return_url": "https://shop.example/back",
+    }
+    if payment.channel is not None:
+        body["channel"] = payment.channel
+        body["fallback_channels"] = [c for c in world.shape.channels if c != payment.channel]
+    headers = {"idempotency-key": f"key-{payment.n}"} if draws.chance(300) else {}
+    answer = None
+    for _ in range(4):
+        answer = world.http(
+            init.post,
+            "POST",
+            {},
+            shop=payment.shop.id,
+            headers=headers,
+            body=json.dumps(body).encode(),
+            subject=order,
+        )
+        if answer is not None and answer.status in {201, 409}:
+            break
+        world.engine.sleep(3_000 + draws.below(40_000_000 if draws.chance(50) else 20_000))
+    if answer is None or answer.status != 201:
+        return
+    id: str = json.loads(answer.body)["id"]
+    world.handed.add(id)
+    for tab in range(1 + draws.chance(250)):
+        payer = partial(_payer, payment, id, tab, world)
+        world.engine.spawn(f"payer {payment.n}.{tab}", payer, draws.below(90_000), ours=False)
+    if draws.chance(450):
+        work = partial(_refunds, payment, id, world)
+        world.engine.spawn(f"refunds {payment.n}", work, draws.below(HOUR_MS), ours=False)
+    if draws.chance(150):
+        world.engine.spawn(
+            f"stranger {payment.n}", partial(_stranger, id, world), 2_000, ours=False
+        )
+
+
+def _refunds(payment: Payment, id: str, world: World) -> None:
+    """Give money back once it came: in parts, twice at once, too much, around the cut-off."""
+    draws = Draws(payment.seed, "refunds")
+    if draws.chance(500):
+        cut = draws.pick(_cut_offs(world.shape)) - 60_000 + draws.below(4 * MINUTE_MS)
+        world.engine.sleep(max(0, cut - world.engine.now_ms))
+    for _ in range(6):
+        row = world.rules.payments.get(id)
+        if row is not None and row["status"] == "executed":
+            break
+        world.engine.sleep(10 * MINUTE_MS)
+    for n in range(1 + draws.below(3)):
+        amount = draws.pick((None, payment.amount, payment.amount // 2, payment.amount // 3))
+        work = partial(_refund, payment, id, f"refund-{n}", amount, world)
+        world.engine.spawn(f"refund {payment.n}.{n}", work, draws.below(3) * 700, ours=False)
+        if draws.chance(300):
+            world.engine.spawn(f"refund {payment.n}.{n}", work, draws.below(500), ours=False)
+
+
+def _refund(payment: Payment, id: str, key: str, amount: int | None, world: World) -> None:
+    body = {} if amount is None else {"amount": amount}
+    for _ in range(4):
+        answer = world.http(
+            refund.post,
+            "POST",
+            {"id": id},
+            shop=payment.shop.id,
+            headers={"idempotency-key": key},
+            body=json.dumps(body).encode(),
+            subject=f"{id} {key}",
+        )
+        if answer is not None and answer.status < 500:
+            return
+        me = world.engine.current()
+        assert me is not None
+        world.engine.sleep(
+            2_000 + me.draws.below(100 * MINUTE_MS if me.draws.chance(100) else 9_000)
+        )
+
+
+def _stranger(id: str, world: World) -> None:
+    """Another merchant reads, refunds and pays with what it has guessed."""
+    others = [shop for shop in world.shape.shops if not id_belongs(id, shop)]
+    for shop in others:
+        seen = world.http(status.get_one, "GET", {"id": id}, shop=shop.id, subject=f"stranger {id}")
+        hold(seen is None or seen.status in {404, 503}, "16 nobody crosses", f"{id} was shown")
+        given = world.http(
+            refund.post, "POST", {"id": id}, shop=shop.id, body=b"{}", subject=f"stranger {id}"
+        )
+        hold(given is None or given.status in {404, 503}, "16 nobody crosses", f"{id} was refunded")
+
+
+def id_belongs(id: str, shop: Merchant) -> bool:
+    """Whether a payment is this shop's."""
+    return PaymentId.parse(id).book.merchant_id == shop.id
+
+
+# ── payers ────────────────────────────────────────────────────────────────────────────────────
+
+
+def _payer(payment: Payment, id: str, tab: int, world: World) -> None:
+    """Choose a channel, pay there or not, and come back: once, twice, late, or never."""
+    draws = Draws(payment.seed, f"payer {tab}")
+    led = _led(payment, id, draws, world)
+    if led is None:
+        return
+    channel, token = led
+    world.engine.sleep(draws.pick((4_000, 40_000, 400_000, 1_100_000)) + draws.below(30_000))
+    claim = _at_the_channel(draws, channel, token, payment)
+    back = partial(_comes_back, id, channel, token, claim, world)
+    for _ in range(draws.pick((0, 1, 1, 1, 1, 2, 3))):
+        world.engine.spawn(f"return {payment.n}.{tab}", back, draws.below(2_000), ours=False)
+    if draws.chance(50):
+        world.http(checkout.cancel, "POST", {"id": id}, subject=f"cancel {id}")
+
+
+def _led(
+    payment: Payment, id: str, draws: Draws, world: World
+) -> tuple[SimulatedChannel, str] | None:
+    """Through the hosted page to a channel's session."""
+    for _ in range(3):
+        if payment.channel is not None and draws.chance(850):
+            answer = world.http(checkout.get, "GET", {"id": id}, subject=id)
+        else:
+            form = urlencode({"channel": draws.pick(world.shape.channels)}).encode()
+            answer = world.http(checkout.post, "POST", {"id": id}, body=form, subject=id)
+        found = _session(answer, world)
+        if found is not None:
+            return found
+        world.engine.sleep(5_000)
+    return None
+
+
+def _session(answer: Response | None, world: World) -> tuple[SimulatedChannel, str] | None:
+    where = answer.headers.get("Location", "") if answer is not None else ""
+    for channel in world.channels.values():
+        prefix = f"https://{channel.name}.example/"
+        if where.startswith(prefix):
+            return channel, where.removeprefix(prefix)
+    return None
+
+
+def _at_the_channel(draws: Draws, channel: SimulatedChannel, token: str, payment: Payment) -> str:
+    """What the payer does there; what the return will claim."""
+    done = draws.below(100)
+    if done < 74:
+        channel.pay(token)
+        return "OK"
+    if done < 78:
+        channel.pay(token, minor=payment.amount + draws.pick((-10, 10, 1_000_000)))
+        return "OK"
+    if done < 83 and not channel.binds_reference:
+        channel.show_old_receipt(token)
+        return "OK"
+    if done < 91:
+        channel.refuse(token)
+        return "NOK"
+    return draws.pick(("OK", "NOK", ""))  # a payer who did nothing, and says anything
+
+
+def _comes_back(id: str, channel: SimulatedChannel, token: str, claim: str, world: World) -> None:
+    world.http(
+        callback.come_back,
+        "GET",
+        {"channel": channel.name},
+        query={"payment": id, "Authority": token, "Status": claim},
+        subject=token,
+    )
+
+
+# ── outages and operators ─────────────────────────────────────────────────────────────────────
+
+
+def _settle(book: str, ahead: int, world: World) -> None:
+    """Somebody runs settlement by hand, perhaps for a day that is not over."""
+    through = day_of(world.engine.now_ms) + dt.timedelta(ahead)
+    world.queues.put("settle", json.dumps({"book": book, "through": through.isoformat()}), 0)
+
+
+def _outage(channel: str, long_ms: int, world: World) -> None:
+    world.channels[channel].silent = (world.engine.now_ms, world.engine.now_ms + long_ms)
+
+
+def _iban(n: int, world: World) -> None:
+    """A merchant gives another account: payouts already ordered keep theirs."""
+    world.put_shop(replace(world.shape.shops[n], iban=_sealed(n, 1)))
+
+
+def _redrive(world: World) -> None:
+    world.queues.redrive()
+
+
+def _jump(hours: int, world: World) -> None:
+    """A developer moves the test clock, and runs the day's end."""
+    world.jump(hours * 3_600)
+    world.queues.put("settle", json.dumps({"currency": "IRR"}), 0)
+
+
+# ── running one ───────────────────────────────────────────────────────────────────────────────
+
+
+def days(shape: Shape) -> list[dt.date]:
+    """The settlement days a schedule may see."""
+    first = day_of(shape.start_ms)
+    busy = (shape.busy_until_ms - shape.start_ms) // (24 * HOUR_MS)
+    return [first + dt.timedelta(n) for n in range(busy + CALM_DAYS)]
+
+
+def build(schedule: "Schedule") -> World:
+    """The world of a schedule, ready to run."""
+    draws = Draws(schedule.seed, "schedule")
+    rough = _without_oddities(mood(draws, schedule.fault_rate), schedule.without)
+    big = shape(draws, schedule.profile)
+    wished = wishes(draws, big)
+    world = World(schedule.seed, rough, big, schedule.only)
+    world.engine.hot = hot(big)
+    world.wished = tuple(wish.name for wish in wished)
+    for wish in wished:
+        if wish.name not in schedule.without:
+            work = partial(wish.do, world)
+            delay_ms = max(0, wish.at_ms - world.engine.now_ms)
+            world.engine.spawn(wish.name, work, delay_ms, ours=False)
+    return world
+
+
+def _without_oddities(rough: Mood, without: Collection[str]) -> Mood:
+    if "clock skew" in without:
+        rough = replace(rough, skew_ms=0)
+    if "repeats" in without:
+        rough = replace(rough, repeats_per_mille=0)
+    if "lost timers" in without:
+        rough = replace(rough, timers_lost_per_mille=0)
+    return rough

@@ -1,0 +1,497 @@
+"""One schedule's world: the product's own handlers on simulated doors, and who uses them."""
+
+import datetime as dt
+import json
+import os
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any, Final, cast
+
+import yaml
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnection
+
+from functions.announce import handler as announce
+from functions.merchant_notify import handler as notify
+from functions.merchant_notify.send import Try
+from functions.payment_init import create
+from functions.payment_timer import handler as timer
+from functions.payment_verify import handler as verify
+from functions.payout import handler as payout
+from functions.psp_callback import handler as callback
+from functions.refund import give_back
+from functions.refund import handler as refund
+from functions.settle import handler as settle
+from payvand import calendar, pages, resolve
+from payvand.edge import log
+from payvand.edge.api import Request, Response
+from payvand.edge.queue import Queues
+from payvand.edge.wiring import Wiring, wiring
+from payvand.errors import Overtaken, Refusal, Silence, Skewed
+from payvand.ids import Mode, PaymentId
+from payvand.merchant import Merchant
+from payvand.store import merchants, webhooks
+from payvand.store.clock import Clock
+from payvand.store.payments import Payments
+from payvand.store.settlements import Settlements
+from payvand.store.table import Table, item_to_wire
+from payvand_cli import paths
+from payvand_cli.build import _Tolerant
+from payvand_cli.simulate import aws
+from payvand_cli.simulate.engine import Draws, Engine, Mood
+from payvand_cli.simulate.memory import KeySchema, Memory
+from payvand_cli.simulate.parties import (
+    Session,
+    SimulatedBank,
+    SimulatedChannel,
+    notice_body,
+    traits,
+)
+from payvand_cli.simulate.rules import OPEN, RuleBroken, Rules, hold
+
+BASE: Final = "https://pay.example"
+GATEWAY_MS: Final = 29_000
+STEPS_MAX: Final = 6_000
+"""Calls of one schedule. The roughest ones need a third; more is a message that breeds."""
+TEST_SLICE_S: Final = 900
+_LOGICAL: Final = re.compile(r"(?<!^)(?=[A-Z])")
+_EXPECTED: Final = (
+    Refusal,
+    Overtaken,
+    Skewed,
+    Silence,
+    HTTPClientError,
+    NoConnection,
+    resolve.TakenByAnother,
+    log.Failed,
+)
+"""What product code may end with when the outside misbehaves. Anything else is a finding."""
+
+
+# ── what the template says ────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """Tables and queues as template.yaml declares them, by the names the environment gives."""
+
+    tables: Mapping[str, KeySchema]
+    queues: Mapping[str, aws.QueueTraits]
+
+
+@cache
+def deployed() -> Deployed:
+    """Read the template once."""
+    body: Any = yaml.load(paths.TEMPLATE.read_text(), _Tolerant)  # noqa: S506 - a safe loader's child
+    tables, queues = {}, {}
+    for name, resource in body["Resources"].items():
+        properties = resource.get("Properties", {})
+        if resource["Type"] == "AWS::DynamoDB::Table":
+            keys = {k["KeyType"]: k["AttributeName"] for k in properties["KeySchema"]}
+            tables[short(name, "Table")] = KeySchema(keys["HASH"], keys.get("RANGE"))
+        elif resource["Type"] == "AWS::SQS::Queue" and "RedrivePolicy" in properties:
+            most = properties["RedrivePolicy"]["maxReceiveCount"]
+            queues[short(name, "Queue")] = aws.QueueTraits(properties["VisibilityTimeout"], most)
+    return Deployed(tables, queues)
+
+
+def short(logical: str, kind: str) -> str:
+    """PaymentsTable → payments."""
+    return _LOGICAL.sub("_", logical.removesuffix(kind)).lower()
+
+
+# ── the doors ─────────────────────────────────────────────────────────────────────────────────
+
+
+@cache
+def doors() -> Wiring:
+    """The product's wiring with every door to the outside still open; schedules fill them."""
+    names = {f"{name.upper()}_TABLE": name for name in deployed().tables}
+    names |= {f"{name.upper()}_QUEUE": name for name in deployed().queues}
+    kept = dict(os.environ)
+    os.environ.update(
+        names,
+        BUS="bus",
+        FILES_BUCKET="files",
+        WEBHOOK_SECRET="webhook",  # noqa: S106 - a name
+        PUBLIC_BASE_URL=BASE,
+        TEST_TIMER_SLICE_S=str(TEST_SLICE_S),
+    )
+    wiring.cache_clear()
+    live = wiring()
+    os.environ.clear()
+    os.environ.update(kept)
+    _silence()
+    return live
+
+
+def _silence() -> None:
+    """Log lines and pages go nowhere; errors are looked at."""
+
+    def nothing(*_: object, **__: object) -> None:
+        return None
+
+    for name in ("begin", "end", "note", "metric"):
+        setattr(log, name, nothing)
+    blank = pages.Html("", {})
+    for name in ("checkout", "handover", "outcome", "problem"):
+        setattr(pages, name, lambda *_, **__: blank)
+
+
+class _Secrets:
+    """What product code takes `secrets` for, drawn from the running process."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def token_bytes(self, n: int) -> bytes:
+        """Random bytes."""
+        return self._draws().token(n)
+
+    def token_hex(self, n: int) -> str:
+        """The same in hexadecimal."""
+        return self._draws().token(n).hex()
+
+    def _draws(self) -> Draws:
+        process = self._engine.current()
+        return process.draws if process else Draws(self._engine.seed, "hub")
+
+
+class _Channels:
+    """payvand.edge.secrets.Channels: a channel by mode, name and credentials."""
+
+    def __init__(self, channels: Mapping[str, SimulatedChannel]) -> None:
+        self._channels = channels
+
+    def get(self, mode: Mode, name: str, credentials: str = "default") -> SimulatedChannel:
+        del mode, credentials
+        return self._channels[name]
+
+
+class _Secret:
+    """payvand.edge.secrets.Secrets, as far as webhooks need it."""
+
+    @staticmethod
+    def text(secret_id: str) -> str:
+        del secret_id
+        return "0" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How big one schedule is, and what kind of shops live in it."""
+
+    mode: Mode
+    shops: tuple[Merchant, ...]
+    channels: tuple[str, ...]
+    start_ms: int
+    busy_until_ms: int
+    told: bool
+    """Whether the bus has its rule, and the first shop a webhook endpoint."""
+
+
+class World:
+    """Everything of one schedule."""
+
+    def __init__(
+        self, seed: int, mood: Mood, shape: Shape, only: Collection[str] | None = None
+    ) -> None:
+        self.seed, self.shape = seed, shape
+        self.engine = engine = Engine(seed, shape.start_ms, mood, only)
+        engine.calm_at_ms = shape.busy_until_ms
+        self.wished: tuple[str, ...] = ()
+        self.objects: dict[str, bytes] = {}
+        self.channels = {name: SimulatedChannel(traits(name), engine) for name in shape.channels}
+        self.bank = SimulatedBank(engine, self.objects)
+        self.rules = Rules(engine, self.channels, self.bank, self.objects)
+        self.memory = Memory(
+            deployed().tables,
+            now=lambda: engine.now_ms / 1000,
+            page_items=2,
+            on_write=self._wrote,
+        )
+        self.queues = aws.Queues(engine, deployed().queues, WORKERS)
+        self.streams = aws.Streams(engine, announce.lambda_handler)
+        self.queues.failed = self.streams.failed = self.judge
+        self._open_doors()
+        engine.steps_max, engine.exhausted = STEPS_MAX, self._exhausted
+        for channel in self.channels.values():
+            channel.notify = self._notice
+            channel.gave_back = self._gave_back_by_itself
+            channel.booked = partial(self._is_booked, channel.name)
+        self.handed: set[str] = set()
+        self.callers = {shop.id: self._caller(shop) for shop in shape.shops}
+
+    def _open_doors(self) -> None:
+        engine, live = self.engine, doors()
+        dynamo: Any = aws.Dynamo(engine, self.memory, self.rules.committed)
+
+        def table(name: str) -> Table:
+            return Table(dynamo, name, sleep=lambda s: engine.sleep(int(s * 1000)))
+
+        def monotonic() -> float:
+            return engine.now_ms / 1000
+
+        files = aws.Files(engine, self.objects)
+        files.written = self._file_written
+        self.payments = Payments(table("payments"), table("references"), table("settlement"))
+        self.merchants = merchants.Merchants(table("merchants"), table("keys"), monotonic)
+        self.webhooks = webhooks.WebhookStore(table("webhooks"))
+        queues: Any = self.queues
+        given: dict[str, Any] = {
+            "clock": Clock(table("lab"), engine.wall_s),
+            "payments": self.payments,
+            "settlements": Settlements(table("settlement"), self.payments, cast("Any", files), "f"),
+            "merchants": self.merchants,
+            "webhooks": self.webhooks,
+            "queues": Queues(queues, TEST_SLICE_S),
+            "events": aws.Bus(engine, self.queues, told=self.shape.told),
+            "secrets": _Secret(),
+            "channels": _Channels(self.channels),
+            "vault": aws.Vault(),
+            "webhook_allowed_hosts": frozenset(),
+        }
+        live.__dict__.update(given)
+        vars(create)["secrets"] = vars(give_back)["secrets"] = _Secrets(engine)
+        vars(notify)["post"], vars(log)["error"] = self._deliver, self.judge
+        for shop in self.shape.shops:
+            self.put_shop(shop)
+            if self.shape.told and shop.id == self.shape.shops[0].id:
+                types = ("payment.executed.v1", "payment.refunded.v1", "payment.refused.v1")
+                self.webhooks.put_endpoint(
+                    webhooks.Endpoint("we_1", shop.id, self.shape.mode, f"{BASE}/hook", types)
+                )
+
+    def put_shop(self, shop: Merchant) -> None:
+        """Store a merchant, past any fault."""
+        self.memory.put_item(TableName="merchants", Item=item_to_wire(shop.to_item()))
+
+    def _caller(self, shop: Merchant) -> Mapping[str, Any]:
+        known = shop.to_item() | {"iban": None}
+        scopes = "payments:read payments:write refunds:write"
+        return {"merchant": json.dumps(known), "mode": self.shape.mode, "scopes": scopes}
+
+    # ── what happens by itself ────────────────────────────────────────────────────────────────
+
+    def _wrote(self, table: str, key: Any, old: Any, new: Any) -> None:
+        if self.engine.note:
+            self._tell(table, old, new)
+        self.rules.wrote(table, key, old, new)
+        if new is not None:
+            self.streams.wrote(table, old, new)
+
+    def _tell(self, table: str, old: Any, new: Any) -> None:
+        """A line of the story for a change that matters."""
+        if table not in aws.MONEY or new is None or self.engine.note is None:
+            return
+        name = new.get("id", new.get("sk"))["S"]
+        parts = []
+        for field in ("status", "payout_state", "closing", "through", "payout", "refunded"):
+            was, now = (old or {}).get(field), new.get(field)
+            if now is not None and now != was:
+                parts.append(f"{field}={next(iter(now.values()))}")
+        if "legs" in new and "legs" not in (old or {}):
+            parts.append("booked " + new["pk"]["S"].split("#")[1])
+        who = self.engine.current()
+        by = f" by {who.name}" if who else ""
+        if parts:
+            self.engine.note(f"{name} {' '.join(parts)}{by}")
+
+    def _file_written(self, key: str, content: bytes) -> None:
+        if key.startswith("bank/out/"):
+            self.bank.saw(key, content)
+            reference = key.removeprefix("bank/out/").removesuffix(".json")
+            self.rules.ordered(reference, json.loads(content))
+
+    def judge(self, exc: BaseException) -> None:
+        """An error a function ended with: expected when the outside fails, else a finding."""
+        if isinstance(exc, ClientError):
+            code = exc.response["Error"]["Code"]
+            known = code in {
+                "ProvisionedThroughputExceededException",
+                "TransactionCanceledException",
+            }
+            if known:
+                return
+        elif isinstance(exc, _EXPECTED):
+            return
+        raise RuleBroken("errors are classified", f"{type(exc).__name__}: {exc}") from exc
+
+    def _is_booked(self, channel: str, receipt: str) -> bool:
+        return (channel, receipt) in self.rules.receipts
+
+    def _exhausted(self) -> None:
+        left = self.rules.unfinished(self.handed) or "messages"
+        raise RuleBroken("13 everything ends", f"after {STEPS_MAX} calls there is still: {left}")
+
+    def _gave_back_by_itself(self, session: Session) -> None:
+        """A channel waited its whole time for our verification: somebody must have been at it."""
+        row = self.rules.payments.get(session.payment_id)
+        if row is None or self.engine.mood.timers_lost_per_mille:
+            return
+        tokens = [attempt["t"] for attempt in row["att"]]
+        if session.token not in tokens or (row["status"] not in OPEN and len(tokens) == 1):
+            return
+        if row.get("shut"):
+            return
+        watched = self.queues.waits_for(session.payment_id)
+        hold(watched, "6 resolved in time", f"{session.payment_id}: taken, and nobody was to ask")
+
+    def jump(self, seconds: int) -> None:
+        """Move the lab's clock; it never goes back."""
+        self.engine.lab_offset_ms += seconds * 1000
+        item = {"pk": "clock", "sk": "clock", "offset_s": self.engine.lab_offset_ms // 1000}
+        self.memory.put_item(TableName="lab", Item=item_to_wire(item))
+
+    def _deliver(self, url: str, headers: Mapping[str, str], raw: bytes, allowed: object) -> Try:
+        """A merchant's server, which is sometimes down."""
+        del url, headers, allowed
+
+        def answer() -> Try:
+            self.rules.notified(json.loads(raw))
+            calm = self.engine.now_ms >= self.engine.calm_at_ms
+            process = self.engine.current()
+            down = process is not None and not calm and process.draws.chance(100)
+            return Try(500 if down else 200)
+
+        try:
+            tried: Try = self.engine.call("merchant POST", answer, lambda: Silence("merchant"))
+        except Silence:
+            return Try(None, "time-out")
+        return tried
+
+    def _notice(self, session: Session, body: str, tries: int) -> None:
+        channel = session_channel(self.channels, session)
+        work = partial(self._tell_us, channel, session, body, tries)
+        self.engine.spawn(f"notice {session.token}", work, 500, ours=False)
+
+    def _tell_us(self, channel: SimulatedChannel, session: Session, body: str, tries: int) -> None:
+        """A channel's server repeats itself until it is understood."""
+        me = self.engine.current()
+        assert me is not None
+        self.engine.sleep(me.draws.below(20_000))
+        stale = me.draws.chance(300) or tries < 60
+        for n in range(tries):
+            told = body if stale else notice_body(session)
+            answer = self.http(
+                callback.give_notice,
+                "POST",
+                {"channel": channel.name},
+                query={"payment": session.payment_id},
+                headers={"x-signature": channel.name},
+                body=told.encode(),
+                subject=session.token,
+            )
+            if answer is not None and answer.status == 200:
+                return
+            self.engine.sleep(min(3_600_000, 120_000 * (n + 1)) + me.draws.below(60_000))
+
+    # ── calling the product ───────────────────────────────────────────────────────────────────
+
+    def http(
+        self,
+        handle: Callable[[Request], Response],
+        method: str,
+        path: Mapping[str, str],
+        *,
+        shop: str | None = None,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        subject: str = "",
+    ) -> Response | None:
+        """One request; None when no answer came (the function died, or took too long)."""
+        request = Request(
+            method=method,
+            path=path,
+            query=query or {},
+            headers=headers or {},
+            body=body,
+            base_url=BASE,
+            request_id="req",
+            authorizer=self.callers[shop] if shop else None,
+        )
+        process = self.engine.spawn(f"{handle.__name__} {subject}", partial(handle, request))
+        if not self.engine.join(process, GATEWAY_MS) or process.gone:
+            return None
+        if process.failure is not None:
+            self.judge(process.failure)
+            if isinstance(process.failure, Refusal):
+                return Response(process.failure.status, process.failure.code)
+            return Response(503)
+        answer: Response = process.result
+        return answer
+
+    # ── the end ───────────────────────────────────────────────────────────────────────────────
+
+    def run(self, days: list[dt.date]) -> None:
+        """The whole schedule: its busy days, then calm ones until nothing is left to do.
+
+        Raises RuleBroken.
+        """
+        for day in days:
+            ends = int(calendar.cut_off(day, "IRR").timestamp() * 1000)
+            self.engine.at(ends, self.queues.put, "settle", json.dumps({"currency": "IRR"}), 0)
+        self.engine.run(self.shape.busy_until_ms)
+        for channel in self.channels.values():
+            channel.silent = (0, 0)
+        left = "nothing ran"
+        for day in days:
+            ends = int(calendar.cut_off(day, "IRR").timestamp() * 1000) + 2 * 3_600_000
+            if ends <= self.shape.busy_until_ms:
+                continue
+            self.queues.redrive()
+            self.engine.run(ends)
+            left = self._left()
+            if left == "":
+                break
+        hold(left == "", "13 everything ends", left)
+        self.rules.at_the_end()
+        self._told()
+
+    def counts(self) -> dict[str, int]:
+        """What there was in this schedule."""
+        found = {"seals": sum(map(len, self.rules.seals.values()))}
+        found["refunds"] = sum(len(row["refunds"]) for row in self.rules.payments.values())
+        found["payouts"] = len(self.bank.transfers)
+        found["booked late"] = sum(id.startswith("x:") for id in self.rules.postings)
+        for row in self.rules.payments.values():
+            found[row["status"]] = found.get(row["status"], 0) + 1
+        return found
+
+    def _left(self) -> str:
+        left = self.rules.unfinished(self.handed)
+        if left is None and (self.queues.live or self.queues.dead):
+            about = next(iter([*self.queues.live.values(), *self.queues.dead]))
+            if about.queue != "settle":
+                left = f"a message about {about.subject} in {about.queue}"
+        return left or ""
+
+    def _told(self) -> None:
+        """At least one message about each executed payment of the shop that asked for them."""
+        for id, row in self.rules.payments.items():
+            if row["status"] == "executed" and self._asked(id):
+                told = self.rules.told_types.get(id, set())
+                hold(
+                    "payment.executed.v1" in told, "11 told after the commit", f"{id}: nobody told"
+                )
+
+    def _asked(self, id: str) -> bool:
+        return self.shape.told and PaymentId.parse(id).book.merchant_id == self.shape.shops[0].id
+
+
+def session_channel(channels: Mapping[str, SimulatedChannel], session: Session) -> SimulatedChannel:
+    """Where a session lives."""
+    return next(c for c in channels.values() if session.token in c.sessions)
+
+
+WORKERS: Final[Mapping[str, Callable[[dict[str, Any], Any], Any]]] = {
+    "verify": verify.lambda_handler,
+    "timer": timer.lambda_handler,
+    "refund": refund.lambda_handler,
+    "settle": settle.lambda_handler,
+    "payout": payout.lambda_handler,
+    "notify": notify.lambda_handler,
+}
