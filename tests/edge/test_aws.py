@@ -335,6 +335,14 @@ def test_an_answer_has_its_time_and_no_more(
     assert len(party.asked) == TRIES
 
 
+def test_a_page_of_megabytes_is_read_whole(party: Party) -> None:
+    page = {"Items": [{"pk": {"S": "x" * 1_000}}] * 3_000, "Count": 3_000, "ScannedCount": 3_000}
+    party.says(answer(page), answer({}))
+    client = ours(party)
+    assert len(client.query(TableName="t")["Items"]) == 3_000
+    assert outcome(client) == "answered" and party.connections == 1
+
+
 # ── connections ───────────────────────────────────────────────────────────────────────────────
 
 

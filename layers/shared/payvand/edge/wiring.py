@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 from payvand.edge.aws import SERVICES, TRIES, Client, Lender
 from payvand.edge.line import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S
-from payvand.edge.queue import Queues
-from payvand.edge.secrets import Channels, Secrets
-from payvand.edge.vault import Vault
 from payvand.store.clock import Clock
-from payvand.store.merchants import Merchants
 from payvand.store.payments import Payments
-from payvand.store.settlements import Settlements
 from payvand.store.table import Table
-from payvand.store.webhooks import WebhookStore
 
 if TYPE_CHECKING:
     import boto3
+
+    from payvand.edge.queue import Queues
+    from payvand.edge.secrets import Channels, Secrets
+    from payvand.edge.vault import Vault
+    from payvand.store.merchants import Merchants
+    from payvand.store.settlements import Settlements
+    from payvand.store.webhooks import WebhookStore
 
 
 def public_base_url() -> str:
@@ -83,8 +84,10 @@ class Wiring:
         )
 
     @cached_property
-    def settlements(self) -> Settlements:
+    def settlements(self) -> "Settlements":
         """Heads, seals, lines, bank files."""
+        from payvand.store.settlements import Settlements
+
         return Settlements(
             self.table("SETTLEMENT_TABLE"),
             self.payments,
@@ -93,18 +96,24 @@ class Wiring:
         )
 
     @cached_property
-    def merchants(self) -> Merchants:
+    def merchants(self) -> "Merchants":
         """Merchants and API keys."""
+        from payvand.store.merchants import Merchants
+
         return Merchants(self.table("MERCHANTS_TABLE"), self.table("KEYS_TABLE"))
 
     @cached_property
-    def webhooks(self) -> WebhookStore:
+    def webhooks(self) -> "WebhookStore":
         """Webhook endpoints and deliveries."""
+        from payvand.store.webhooks import WebhookStore
+
         return WebhookStore(self.table("WEBHOOKS_TABLE"))
 
     @cached_property
-    def queues(self) -> Queues:
+    def queues(self) -> "Queues":
         """SQS."""
+        from payvand.edge.queue import Queues
+
         return Queues(self.client("sqs"), int(self.env.get("TEST_TIMER_SLICE_S", "60")))
 
     @cached_property
@@ -113,14 +122,17 @@ class Wiring:
         return self.client("events")
 
     @cached_property
-    def secrets(self) -> Secrets:
+    def secrets(self) -> "Secrets":
         """Secrets Manager."""
+        from payvand.edge.secrets import Secrets
+
         return Secrets(self.client("secretsmanager"))
 
     @cached_property
-    def channels(self) -> Channels:
+    def channels(self) -> "Channels":
         """Outside parties that take payments."""
         from payvand.edge.http import Http  # urllib3: only where a channel is called
+        from payvand.edge.secrets import Channels
 
         ids = {"test": self.env["CHANNEL_SECRET_TEST"], "live": self.env["CHANNEL_SECRET_LIVE"]}
         return Channels(self.secrets, ids, Http())  # type: ignore[arg-type]
@@ -131,8 +143,10 @@ class Wiring:
         return frozenset(filter(None, self.env.get("WEBHOOK_ALLOWED_HOSTS", "").split(",")))
 
     @cached_property
-    def vault(self) -> Vault:
+    def vault(self) -> "Vault":
         """Personal data at rest."""
+        from payvand.edge.vault import Vault
+
         return Vault(self.client("kms"), self.env["DATA_KEY"])
 
 

@@ -14,7 +14,7 @@ r returned payout.
 import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from payvand import calendar, ledger
 from payvand.errors import Overtaken
@@ -30,9 +30,11 @@ from payvand.payment import (
     RefundState,
     Status,
 )
-from payvand.settlement import Line
 from payvand.store.guards import guard
 from payvand.store.table import Item, Table
+
+if TYPE_CHECKING:
+    from payvand.settlement import Line
 
 _STATUSES: Final = {
     ":created": Status.CREATED.value,
@@ -64,7 +66,7 @@ class Entry:
     """An item of a merchant-day: a payment (with its line, once booked) or a posting's line."""
 
     payment: Payment | None
-    line: Line | None
+    line: "Line | None"
 
 
 def created_at_ms(id: PaymentId) -> int:
@@ -486,7 +488,9 @@ def _entry(item: Mapping[str, Any]) -> Entry:
     return Entry(payment, _line(item) if "legs" in item else None)
 
 
-def _line(item: Mapping[str, Any]) -> Line:
+def _line(item: Mapping[str, Any]) -> "Line":
+    from payvand.settlement import Line  # a payment's own functions know no seals
+
     at_ms = item["exe"]["at"] if "exe" in item else item["at"]
     day = dt.date.fromisoformat(item["pk"].split("#")[1])
     return Line(item["id"], day, at_ms, dict(item["legs"]))
