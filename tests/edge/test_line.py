@@ -163,12 +163,12 @@ def roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Authority, A
     return amazon, other
 
 
-def ask(tls: ssl.SSLContext, times: int = 1) -> int:
+def ask(tls: ssl.SSLContext, times: int = 1, host: str = "127.0.0.1") -> int:
     """How many connections it took."""
     party = Party(tls)
     try:
         party.says(*[OK] * times)
-        made = Line("127.0.0.1", party.port, secure=True)
+        made = Line(host, party.port, secure=True)
         try:
             for _ in range(times):
                 assert made.ask(b"POST / HTTP/1.1\r\n\r\n")[2] == b"{}"
@@ -197,8 +197,9 @@ def test_a_stranger_is_not_believed(roots: tuple[Authority, Authority], tmp_path
 def test_a_certificate_of_another_name_is_not_believed(
     roots: tuple[Authority, Authority],
 ) -> None:
-    with pytest.raises(AwsSilent, match="SSLCertVerificationError"):
-        ask(roots[0][1]("127.0.0.2"))
+    for shown, asked in (("127.0.0.2", "127.0.0.1"), ("127.0.0.1", "localhost")):
+        with pytest.raises(AwsSilent, match="SSLCertVerificationError"):
+            ask(roots[0][1](shown), host=asked)
 
 
 def test_the_roots_are_amazon_s_five_as_botocore_has_them() -> None:
