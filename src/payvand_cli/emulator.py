@@ -1,6 +1,7 @@
 """The AWS emulator as a child process: MiniStack, on loopback, with IAM enforced."""
 
 import contextlib
+import http.client
 import os
 import shutil
 import signal
@@ -80,8 +81,8 @@ class Emulator:
                 f"{self.site.endpoint}/_ministack/ready", timeout=1
             ) as reply:
                 return bool(reply.status == 200)
-        except OSError:
-            return False
+        except (OSError, http.client.HTTPException):
+            return False  # a port nobody listens on may answer itself: it says what was asked
 
     def _last_words(self, what: str) -> str:
         text = self.site.log("emulator").read_text(errors="replace")[-1500:]

@@ -4,6 +4,7 @@
 door. `bare_emulator` is an empty AWS account, for tests that bring their own resources.
 """
 
+import random
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -38,12 +39,16 @@ class LocalStack:
 
 
 def free_site(folder: Path) -> Site:
-    """A site on two neighbouring ports nobody uses."""
+    """A site on two neighbouring ports nobody uses.
+
+    Below those the system lends: who knocks at a lent one before anybody listens may be lent that
+    very port, and then speaks to himself.
+    """
     while True:
+        port = random.randrange(20_000, 32_000, 2)
         with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port: int = first.getsockname()[1]
             try:
+                first.bind(("127.0.0.1", port))
                 second.bind(("127.0.0.1", port + 1))
             except (OSError, OverflowError):
                 continue
