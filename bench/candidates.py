@@ -11,7 +11,6 @@ from typing import Any, Final
 from bench import sites
 
 MERCHANT: Final = "mer_0004K7"
-REFERENCE_START: Final = 1
 BOOKS: Final = (10, 1_000, 10_000)
 """Payments of the days to settle; the first warms the process."""
 Json = dict[str, Any]

@@ -1,10 +1,9 @@
 """The budgets this bench can judge, and whether a run meets them."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 Json = dict[str, Any]
-FLOOR: Final = {"create": "floor", "callback": "floor"}
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def ours(
 def roster(build: Path, work: Path = sites.WORK) -> list[Candidate]:
     """All candidates of the table."""
     runtime = sites.lay_out(work / "runtime", RUNTIME)
-    usual = sites.lay_out(work / "conventional", POWERTOOLS, own="conventional")
+    usual = sites.lay_out(work / "conventional", POWERTOOLS, own="conventional", without=RUNTIME)
     bare = sites.without_bytecode(usual, work / "conventional-source")
     floor = sites.lay_out(work / "floor", (), own="floor.py")
     django = sites.lay_out(work / "django", DJANGO, own="django_shop")
@@ -48,7 +48,6 @@ def roster(build: Path, work: Path = sites.WORK) -> list[Candidate]:
         sites.without_bytecode(build / folder, source / folder)
     floors = {flow: f"peers.floor:{flow}" for flow in ("create", "callback", "settle")}
     same = {"create": "peers.floor:create_our_calls"}
-    served = ("create", "callback")
     return [
         *ours(build, runtime),
         *ours(source, runtime, ("create",), name="ours-source", title="ours, no bytecode"),
@@ -72,10 +71,7 @@ def roster(build: Path, work: Path = sites.WORK) -> list[Candidate]:
             "django",
             "django-payments, SQLite",
             [django],
-            {
-                f: f"peers.django_shop.door:{'settle' if f == 'settle' else 'door'}"
-                for f in (*served, "settle")
-            },
+            _served("peers.django_shop.door"),
             family="server",
             package=[django],
         ),
@@ -83,14 +79,15 @@ def roster(build: Path, work: Path = sites.WORK) -> list[Candidate]:
             "fastapi",
             "FastAPI + SQLAlchemy, SQLite",
             [fastapi],
-            {
-                f: f"peers.fastapi_shop.door:{'settle' if f == 'settle' else 'door'}"
-                for f in (*served, "settle")
-            },
+            _served("peers.fastapi_shop.door"),
             family="server",
             package=[fastapi],
         ),
     ]
+
+
+def _served(module: str) -> dict[str, str]:
+    return {"create": f"{module}:door", "callback": f"{module}:door", "settle": f"{module}:settle"}
 
 
 def seeded(candidates: list[Candidate], build: Path, plan: Plan, work: Path = sites.WORK) -> None:

@@ -87,9 +87,12 @@ def _needs(requirement: str, extras: set[str]) -> list[str]:
     return [f"{name[0]}[{inner[1].replace(' ', '')}]" if inner else name[0]]
 
 
-def lay_out(target: Path, names: Iterable[str], *, own: str | None = None) -> Path:
+def lay_out(
+    target: Path, names: Iterable[str], *, own: str | None = None, without: Iterable[str] = ()
+) -> Path:
     """A folder with these distributions and a peer's own code, compiled; kept until they change."""
-    distributions = closure(names)
+    brought = {d.name for d in closure(without)}
+    distributions = [d for d in closure(names) if d.name not in brought]
     source = PEERS / own if own else None
     stamp = target / ".stamp"
     wanted = _stamp(distributions, source)
