@@ -12,9 +12,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
-from payvand.edge.http import PlainPool, SecurePool
+from payvand.edge.http import Answer
 from payvand.webhook import TIMEOUT_S, address_problem
 
 CONNECT_TIMEOUT_S: Final = 3.0
@@ -28,6 +29,30 @@ _EXAMPLES: Final = ipaddress.ip_network("3fff::/20")
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 
 Resolve = Callable[[str, int], list[str]]
+
+
+class PlainConnection(HTTPConnection):
+    """HTTP with a time-out for the whole answer."""
+
+    response_class = Answer
+
+
+class SecureConnection(HTTPSConnection):
+    """HTTPS with a time-out for the whole answer."""
+
+    response_class = Answer
+
+
+class PlainPool(urllib3.HTTPConnectionPool):
+    """Connections to one address."""
+
+    ConnectionCls = PlainConnection
+
+
+class SecurePool(urllib3.HTTPSConnectionPool):
+    """Connections to one address, over TLS, for a name of our choice: why it is urllib3's."""
+
+    ConnectionCls = SecureConnection
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,18 @@
 """The way out: a whole answer in time, or silence."""
 
 import gzip
+import select
 import socket
 import time
+import zlib
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from payvand.edge.http import BODY_MAX, Http
+from payvand.edge.http import BODY_MAX, HOSTS_MAX, Http
 from payvand.errors import Silence
-from tests.support.party import Party
+from tests.support.party import Party, last_words
 
 SOON_S = 0.3
 
@@ -92,6 +95,8 @@ def test_the_whole_answer_has_the_time_not_each_part_of_it(
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nab",
         b"HTTP/1.1 200 OK\r\n" + b"X: " + b"y" * 70_000 + b"\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 3\r\n\r\nabc",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(b"x" * 99)[:-9],
     ],
     ids=lambda words: repr(words)[:40],
 )
@@ -119,6 +124,14 @@ def test_the_largest_answer_is_read(party: Party) -> None:
     assert len(send(party)[1]) == BODY_MAX
 
 
+@pytest.mark.parametrize(
+    ("packing", "pack"), [(b"gzip", gzip.compress), (b"deflate", zlib.compress)]
+)
+def test_a_packed_answer_is_unpacked(party: Party, packing: bytes, pack: Any) -> None:
+    party.says(answer(pack(b'{"code":100}'), b"Content-Encoding: " + packing))
+    assert send(party) == (200, b'{"code":100}')
+
+
 def test_a_packed_answer_is_measured_unpacked(party: Party) -> None:
     party.says(answer(gzip.compress(b"x" * (BODY_MAX * 20)), b"Content-Encoding: gzip"))
     with pytest.raises(Silence, match="large"):
@@ -129,6 +142,25 @@ def test_a_connection_serves_again(party: Party) -> None:
     party.says(answer(b"1"), answer(b"2"))
     http = Http()
     assert [send(party, http)[1], send(party, http)[1]] == [b"1", b"2"]
+
+
+def test_a_connection_that_was_closed_meanwhile_is_made_anew(party: Party) -> None:
+    party.says(last_words(answer(b"1")), last_words(answer(b"2")))
+    http = Http()
+    assert send(party, http)[1] == b"1"
+    (kept,) = http._kept.values()
+    poll = select.poll()
+    poll.register(kept.sock)
+    poll.poll(5_000)  # until the good-bye is here
+    assert (send(party, http)[1], party.connections) == (b"2", 2)
+
+
+def test_few_connections_are_kept(party: Party) -> None:
+    http = Http()
+    for n in range(HOSTS_MAX + 2):
+        party.says(answer(b"1"))
+        http.send("GET", f"http://user{n}@127.0.0.1:{party.port}/", headers={}, timeout_s=5)
+    assert len(http._kept) == HOSTS_MAX
 
 
 def test_nobody_there_is_silence() -> None:

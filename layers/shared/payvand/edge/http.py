@@ -1,27 +1,29 @@
-"""The only way out to other parties' servers.
+"""The only way out to channels' servers.
 
-urllib3, because Lambda brings it and outside servers speak every dialect of HTTP; it is loaded with
-the first channel that is asked for (edge/wiring.py). No redirects and no retries: a
-channel's answer is asked for again by those who know what asking again means.
+Python's own http.client, whose whole family a call needs once: urllib3 on top of it costs as much
+again, cold and warm (docs/adr/0017). No redirects and no retries: a channel's answer is asked for
+again by those who know what asking again means.
 """
 
 import http.client
 import io
+import select
 import socket
 import time
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, override
-
-import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError
+from urllib.parse import SplitResult, urlsplit
 
 from payvand.errors import Silence
 
 CONNECT_TIMEOUT_S: Final = 3.0
 BODY_MAX: Final = 1_000_000
 """No answer a party may send is larger; more is nonsense, and nonsense is Silence."""
+HOSTS_MAX: Final = 8
+"""Connections kept."""
+_PACKED: Final = frozenset({"gzip", "deflate"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class _Hurried(io.RawIOBase):
         super().close()
 
 
-class _Answer(http.client.HTTPResponse):
+class Answer(http.client.HTTPResponse):
     """An answer whose time-out is for all of it, headers and body."""
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
@@ -66,36 +68,11 @@ class _Answer(http.client.HTTPResponse):
         self.fp = io.BufferedReader(_Hurried(sock, self.fp.detach()))
 
 
-class PlainConnection(HTTPConnection):
-    """HTTP with a time-out for the whole answer."""
-
-    response_class = _Answer
-
-
-class SecureConnection(HTTPSConnection):
-    """HTTPS with a time-out for the whole answer."""
-
-    response_class = _Answer
-
-
-class PlainPool(urllib3.HTTPConnectionPool):
-    """Connections to one host."""
-
-    ConnectionCls = PlainConnection
-
-
-class SecurePool(urllib3.HTTPSConnectionPool):
-    """Connections to one host, over TLS."""
-
-    ConnectionCls = SecureConnection
-
-
 class Http:
-    """A small client with a hard time-out."""
+    """A small client with a hard time-out; it keeps a connection to each host."""
 
     def __init__(self) -> None:
-        self._pool = urllib3.PoolManager(num_pools=8, maxsize=4, retries=False)
-        self._pool.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
+        self._kept: dict[tuple[str, str], http.client.HTTPConnection] = {}
 
     def send(
         self,
@@ -107,24 +84,84 @@ class Http:
         timeout_s: float,
     ) -> HttpReply:
         """Send one request. Raises Silence unless a whole answer came within `timeout_s`."""
-        timeout = urllib3.Timeout(connect=min(CONNECT_TIMEOUT_S, timeout_s), total=timeout_s)
+        end = time.monotonic() + timeout_s
         try:
-            reply = self._pool.request(
-                method,
-                url,
-                headers=dict(headers),
-                body=body or None,
-                timeout=timeout,
-                redirect=False,
-                preload_content=False,
-            )
+            parts = urlsplit(url)
+            place = parts.scheme, parts.netloc
+            connection = self._quiet(place) or _opened(parts, min(CONNECT_TIMEOUT_S, timeout_s))
             try:
-                content = reply.read(BODY_MAX + 1, decode_content=True)
-                if len(content) > BODY_MAX:
-                    reply.close()  # what is left unread must not answer the next call
-                    raise Silence("answer too large")
-            finally:
-                reply.release_conn()
-        except (HTTPError, OSError, ValueError) as exc:
+                target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+                _hurry(connection, end)
+                connection.request(
+                    method, target, body or None, {"User-Agent": "payvand", **headers}
+                )
+                _hurry(connection, end)
+                reply = connection.getresponse()
+                content = _content(reply)
+            except BaseException:
+                connection.close()
+                raise
+        except (http.client.HTTPException, OSError, ValueError, zlib.error) as exc:
             raise Silence(type(exc).__name__) from None
-        return HttpReply(reply.status, {k.lower(): v for k, v in reply.headers.items()}, content)
+        self._keep(place, connection)
+        return HttpReply(reply.status, {k.lower(): v for k, v in reply.getheaders()}, content)
+
+    def __del__(self) -> None:
+        while self._kept:
+            self._kept.popitem()[1].close()
+
+    def _quiet(self, place: tuple[str, str]) -> http.client.HTTPConnection | None:
+        """The connection kept for a place, if the other side has not said good-bye."""
+        kept = self._kept.pop(place, None)
+        if kept is None or kept.sock is None:
+            return None
+        poll = select.poll()
+        poll.register(kept.sock, select.POLLIN)
+        if poll.poll(0):
+            kept.close()
+            return None
+        return kept
+
+    def _keep(self, place: tuple[str, str], connection: http.client.HTTPConnection) -> None:
+        self._kept[place] = connection
+        if len(self._kept) > HOSTS_MAX:
+            self._kept.pop(next(iter(self._kept))).close()
+
+
+def _opened(parts: SplitResult, timeout_s: float) -> http.client.HTTPConnection:
+    kinds: dict[str, type[http.client.HTTPConnection]] = {
+        "http": http.client.HTTPConnection,
+        "https": http.client.HTTPSConnection,
+    }
+    if parts.scheme not in kinds or not parts.hostname:
+        raise ValueError("not an address of the web")
+    made = kinds[parts.scheme](parts.hostname, parts.port, timeout=timeout_s)
+    made.response_class = Answer
+    made.connect()
+    return made
+
+
+def _hurry(connection: http.client.HTTPConnection, end: float) -> None:
+    left_s = end - time.monotonic()
+    if left_s <= 0:
+        raise TimeoutError
+    assert connection.sock is not None
+    connection.sock.settimeout(left_s)
+
+
+def _content(reply: http.client.HTTPResponse) -> bytes:
+    """All of the body, unpacked. Raises Silence for too much, HTTPException for too little."""
+    content = reply.read(BODY_MAX + 1)
+    packing = (reply.getheader("Content-Encoding") or "identity").lower()
+    if packing in _PACKED and len(content) <= BODY_MAX:
+        unpacking = zlib.decompressobj(wbits=47)  # gzip or zlib, as its head says
+        content = unpacking.decompress(content, BODY_MAX + 1)
+        if not unpacking.eof and len(content) <= BODY_MAX:
+            raise ValueError("half a package")
+    elif packing not in _PACKED | {"identity"}:
+        raise ValueError("packed in a way nobody asked for")
+    if len(content) > BODY_MAX:
+        raise Silence("answer too large")
+    if reply.length:
+        raise http.client.IncompleteRead(content, reply.length)
+    return content

@@ -1,6 +1,6 @@
 """One kept connection to one host: a request out, a whole HTTP/1.1 answer in, or AwsSilent.
 
-Own code beside `edge/http.py`, because http.client and urllib3 cost more than all the rest of a
+Own code beside `edge/http.py`, because http.client costs three times all the rest of a
 call to AWS (docs/adr/0017). It reads strictly: what is not a framed answer, whole and in time, is
 no answer, and the connection is closed.
 """

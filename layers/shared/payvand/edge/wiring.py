@@ -131,7 +131,7 @@ class Wiring:
     @cached_property
     def channels(self) -> "Channels":
         """Outside parties that take payments."""
-        from payvand.edge.http import Http  # urllib3: only where a channel is called
+        from payvand.edge.http import Http  # http.client: only where a channel is called
         from payvand.edge.secrets import Channels
 
         ids = {"test": self.env["CHANNEL_SECRET_TEST"], "live": self.env["CHANNEL_SECRET_LIVE"]}
