@@ -6,12 +6,14 @@ import socket
 import time
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from payvand.edge.http import BODY_MAX, HOSTS_MAX, Http
 from payvand.errors import Silence
+from tests.support.authority import authority
 from tests.support.party import Party, last_words
 
 SOON_S = 0.3
@@ -161,6 +163,23 @@ def test_few_connections_are_kept(party: Party) -> None:
         party.says(answer(b"1"))
         http.send("GET", f"http://user{n}@127.0.0.1:{party.port}/", headers={}, timeout_s=5)
     assert len(http._kept) == HOSTS_MAX
+
+
+def test_only_who_proves_its_name_is_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trusted, server = authority(tmp_path, "trusted")
+    _, stranger = authority(tmp_path, "stranger")
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+    heard: list[tuple[int, bytes] | None] = []
+    for tls in (server("127.0.0.1"), server("127.0.0.2"), stranger("127.0.0.1")):
+        other = Party(tls)
+        other.says(answer(b"1"))
+        try:
+            heard.append(send(other))
+        except Silence:
+            heard.append(None)
+        finally:
+            other.stop()
+    assert heard == [(200, b"1"), None, None]
 
 
 def test_nobody_there_is_silence() -> None:
