@@ -73,7 +73,7 @@ def _book(
             at_ms=now.ms,
             state=RefundState.PENDING,
             reason=body.reason,
-            asked_at_ms=now.ms,
+            asked_at_ms=live.clock.wall_ms(),
         )
         legs = ledger.refunded(_channel(payment), amount)
         try:

@@ -420,6 +420,32 @@ def test_a_refund_that_lost_its_timer_is_met_by_settlement(world: World, key: st
     check_books(world)
 
 
+def test_a_clock_that_jumps_does_not_ask_for_a_refund_twice(
+    world: World, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the channel is asked, the lab's clock is moved and the refund's timer wakes."""
+    payment, asked, answer = paid(world, key), [], world.lab_call
+
+    def slow(method: str, url: str, body: bytes = b"", headers: Any = None) -> Any:
+        if b"AddRefund" in body:
+            asked.append(body)
+        if len(asked) == 1:
+            asked.append(b"")
+            answer("POST", f"{BASE}/lab/clock", b'{"advance_s": 960}')
+            for message in world.queues["RefundQueue"]:
+                message.visible_at = world.now  # a laptop's timers look every two seconds
+            world.deliver("RefundQueue")
+        return answer(method, url, body, headers)
+
+    monkeypatch.setattr(world, "lab_call", slow)
+    refund(world, key, payment["id"], "k", amount=200_000)
+    assert len([body for body in asked if body]) == 1
+    world.run(hours=1)
+    (seen,) = world.call("GET", f"/payments/{payment['id']}/refunds", key=key).json()["data"]
+    assert seen["status"] == "done"
+    check_books(world)
+
+
 def test_what_is_not_executed_cannot_be_refunded(world: World, key: str) -> None:
     payment = create(world, key)
     got = refund(world, key, payment["id"])
