@@ -14,12 +14,12 @@ EMULATED = {"local_stack", "bare_emulator"}
 
 def pytest_configure(config: pytest.Config) -> None:
     """Settle AWS's environment before anything imports boto3."""
-    del config
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     # Two busy cores say nothing about how long an example takes.
     settings.register_profile("payvand", deadline=None, print_blob=True)
-    settings.load_profile("payvand")
+    settings.register_profile("quick", settings.get_profile("payvand"), max_examples=25)
+    settings.load_profile(config.getoption("--hypothesis-profile") or "payvand")
     os.environ.update(
         AWS_ACCESS_KEY_ID="test",
         AWS_SECRET_ACCESS_KEY="test",

@@ -2,7 +2,8 @@
 
 Static checks run one after another beside the tests, so that two cores are busy and readable.
 `make check` is the same without what needs minutes: the rooms of `LATER`, and in the other rooms
-what is marked `stack` (needs the deployed local stack) or `long` (minutes of a core).
+what is marked `stack` (needs the deployed local stack) or `long` (minutes of a core); properties
+are tried on a quarter of the examples.
 """
 
 import argparse
@@ -81,7 +82,8 @@ NOT_NOW = "not stack and not long"
 def quick(tests: Path) -> list[str]:
     """What pytest is told for `make check`."""
     rooms = sorted(name for name in QUICK if (tests / name).is_dir())
-    return [*(f"{tests.name}/{name}" for name in rooms), "-m", NOT_NOW]
+    told = [f"{tests.name}/{name}" for name in rooms]
+    return [*told, "--hypothesis-profile", "quick", "-m", NOT_NOW]
 
 
 class Running:

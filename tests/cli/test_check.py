@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from hypothesis import settings
+
 from tools import check
 
 TESTS = Path(__file__).parents[1]
@@ -20,5 +22,10 @@ def test_each_room_of_tests_is_quick_or_for_later() -> None:
 
 def test_quick_names_each_quick_room_and_leaves_out_what_takes_long() -> None:
     told = check.quick(TESTS)
-    assert {Path(name).name for name in told[:-2]} == check.QUICK
-    assert told[-2:] == ["-m", "not stack and not long"]
+    assert {Path(name).name for name in told[:-4]} == check.QUICK
+    assert told[-4:] == ["--hypothesis-profile", "quick", "-m", "not stack and not long"]
+
+
+def test_properties_are_tried_on_fewer_examples_and_no_other_time() -> None:
+    assert settings.get_profile("quick").max_examples < settings.get_profile("payvand").max_examples
+    assert settings.get_profile("quick").deadline is None
