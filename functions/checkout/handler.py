@@ -110,7 +110,7 @@ def _invited(live: "Wiring", request: Request) -> tuple[Payment, Merchant]:
 
 
 def _is_payable(payment: Payment, now: Moment) -> bool:
-    """Whether the payer may (still) be led to a channel: not while one is said to have the money."""
+    """Whether the payer may be led to a channel: not while one is said to have the money."""
     return payment.status in {Status.CREATED, Status.REDIRECTED} and now.ms < payment.expires_at_ms
 
 

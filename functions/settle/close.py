@@ -89,7 +89,7 @@ def _seal(
                     open_ids.append(payment.id.text)
                 elif line is not None and line.id.startswith("f:"):
                     refunded.append(line.id.split(":")[1])  # its payment may be of a sealed day
-    open_ids += [id for id in {*carried, *refunded} if _still_open(live, id)]
+    open_ids += [id for id in dict.fromkeys((*carried, *refunded)) if _still_open(live, id)]
     content = Lines.of(lines, open_ids)
     _arm(live, content.open_ids)
     now = live.clock.now(book.mode)

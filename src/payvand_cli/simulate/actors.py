@@ -21,7 +21,7 @@ from payvand import calendar
 from payvand.edge.api import Response
 from payvand.ids import Book, Mode, PaymentId, merchant_id
 from payvand.merchant import Contract, Merchant
-from payvand_cli.simulate.engine import HOUR_MS, Draws, Fault, Mood
+from payvand_cli.simulate.engine import HOUR_MS, LATE_MS, Draws, Fault, Mood
 from payvand_cli.simulate.parties import PROFILES, SimulatedChannel
 from payvand_cli.simulate.rules import day_of, hold
 from payvand_cli.simulate.world import Shape, World
@@ -38,6 +38,8 @@ STARTS: Final = (
 CALM_DAYS: Final = 14
 """More days than settlement can be closed in a row, and one for what comes back after them."""
 MINUTE_MS: Final = 60_000
+EDGE_FAULTS: Final = (Fault.LATE, Fault.FREEZE, Fault.FREEZE, Fault.DIE_AFTER, Fault.ANSWER_LOST)
+EDGE_LATE_MS: Final = (20_000, 30 * MINUTE_MS, 50 * MINUTE_MS, 5 * HOUR_MS, 26 * HOUR_MS)
 AMOUNTS: Final = (1_000, 250_000, 4_999_990, 5_000_000, 5_000_010, 90_000_000)
 """Rials: the least, usual ones, and those around the cap of the fee."""
 ALL_FAULTS: Final = tuple(Fault)
@@ -68,11 +70,16 @@ class Payment:
 # ── drawing a schedule ────────────────────────────────────────────────────────────────────────
 
 
-def mood(draws: Draws, fault_rate: float | None) -> Mood:
-    """How rough a schedule is: most are rough in a few ways only, so that deep states are met."""
+def mood(draws: Draws, fault_rate: float | None, *, edge: bool) -> Mood:
+    """How rough a schedule is: most are rough in a few ways only, so that deep states are met.
+
+    On the edge, faults aim at the money writes around the cut-off and last past the fence.
+    """
     kinds = tuple(kind for kind in ALL_FAULTS if draws.chance(550)) or ALL_FAULTS
     rate = draws.pick((0, 10, 30, 30, 80)) if fault_rate is None else round(fault_rate * 1000)
     aimed = draws.pick((0, 100, 450)) if fault_rate is None else rate
+    if edge and fault_rate is None:
+        kinds, rate, aimed = EDGE_FAULTS, draws.pick((0, 10)), 450
     return Mood(
         fault_per_mille=rate,
         kinds=kinds,
@@ -80,10 +87,11 @@ def mood(draws: Draws, fault_rate: float | None) -> Mood:
         skew_ms=draws.pick((0, 0, 2_000, 50_000, 900_000)),
         repeats_per_mille=draws.pick((0, 20, 100)),
         timers_lost_per_mille=draws.pick((0, 0, 0, 0, 300)),
+        delays_ms=EDGE_LATE_MS if edge else LATE_MS,
     )
 
 
-def shape(draws: Draws, profile: str) -> Shape:
+def shape(draws: Draws, profile: str, *, edge: bool) -> Shape:
     """How big a schedule is."""
     start = draws.pick((*STARTS[:1] * 4, *STARTS))
     start_ms = int(start.timestamp() * 1000)
@@ -103,7 +111,9 @@ def shape(draws: Draws, profile: str) -> Shape:
         )
         for n in range(1 + draws.chance(300))
     )
-    return Shape(mode, shops, channels, start_ms, start_ms + days * 24 * HOUR_MS, draws.chance(500))
+    return Shape(
+        mode, shops, channels, start_ms, start_ms + days * 24 * HOUR_MS, draws.chance(500), edge
+    )
 
 
 def _sealed(n: int, version: int) -> bytes:
@@ -163,6 +173,8 @@ def hot(shape: Shape) -> tuple[tuple[int, int], ...]:
 
 def _moment(draws: Draws, shape: Shape) -> int:
     """Any time of the busy days, most often near a cut-off."""
+    if shape.edge:  # so that the payer is back, and the money booked, around the cut-off
+        return draws.pick(_cut_offs(shape)) - 30 * MINUTE_MS + draws.below(32 * MINUTE_MS)
     if draws.chance(600):
         return draws.pick(_cut_offs(shape)) - 14 * MINUTE_MS + draws.below(36 * MINUTE_MS)
     return shape.start_ms + draws.below(shape.busy_until_ms - shape.start_ms - 2 * HOUR_MS)
@@ -206,9 +218,9 @@ def _shop(payment: Payment, world: World) -> None:
     for tab in range(1 + draws.chance(250)):
         payer = partial(_payer, payment, id, tab, world)
         world.engine.spawn(f"payer {payment.n}.{tab}", payer, draws.below(90_000), ours=False)
-    if draws.chance(450):
+    if draws.chance(800 if world.shape.edge else 450):
         work = partial(_refunds, payment, id, world)
-        world.engine.spawn(f"refunds {payment.n}", work, draws.below(HOUR_MS), ours=False)
+        world.engine.spawn(f"refunds {payment.n}", work, draws.below(HOUR_MS // 6), ours=False)
     if draws.chance(150):
         world.engine.spawn(
             f"stranger {payment.n}", partial(_stranger, id, world), 2_000, ours=False
@@ -218,14 +230,14 @@ def _shop(payment: Payment, world: World) -> None:
 def _refunds(payment: Payment, id: str, world: World) -> None:
     """Give money back once it came: in parts, twice at once, too much, around the cut-off."""
     draws = Draws(payment.seed, "refunds")
-    if draws.chance(500):
-        cut = draws.pick(_cut_offs(world.shape)) - 60_000 + draws.below(4 * MINUTE_MS)
+    if world.shape.edge or draws.chance(500):
+        cut = draws.pick(_cut_offs(world.shape)) - 2 * MINUTE_MS + draws.below(3 * MINUTE_MS)
         world.engine.sleep(max(0, cut - world.engine.now_ms))
     for _ in range(6):
         row = world.rules.payments.get(id)
         if row is not None and row["status"] == "executed":
             break
-        world.engine.sleep(10 * MINUTE_MS)
+        world.engine.sleep(4 * MINUTE_MS)
     for n in range(1 + draws.below(3)):
         amount = draws.pick((None, payment.amount, payment.amount // 2, payment.amount // 3))
         work = partial(_refund, payment, id, f"refund-{n}", amount, world)
@@ -286,7 +298,12 @@ def _payer(payment: Payment, id: str, tab: int, world: World) -> None:
     claim = _at_the_channel(draws, channel, token, payment)
     back = partial(_comes_back, id, channel, token, claim, world)
     for _ in range(draws.pick((0, 1, 1, 1, 1, 2, 3))):
-        world.engine.spawn(f"return {payment.n}.{tab}", back, draws.below(2_000), ours=False)
+        delay_ms = draws.below(draws.pick((100, 2_000)))
+        world.engine.spawn(f"return {payment.n}.{tab}", back, delay_ms, ours=False)
+    if tab < 2 and draws.chance(600 if claim == "NOK" else 150):
+        # another tab chooses while the first is on its way back
+        other = partial(_payer, payment, id, tab + 2, world)
+        world.engine.spawn(f"payer {payment.n}.{tab + 2}", other, draws.below(300), ours=False)
     if draws.chance(50):
         world.http(checkout.cancel, "POST", {"id": id}, subject=f"cancel {id}")
 
@@ -386,8 +403,9 @@ def days(shape: Shape) -> list[dt.date]:
 def build(schedule: "Schedule") -> World:
     """The world of a schedule, ready to run."""
     draws = Draws(schedule.seed, "schedule")
-    rough = _without_oddities(mood(draws, schedule.fault_rate), schedule.without)
-    big = shape(draws, schedule.profile)
+    edge = draws.chance(350)
+    rough = _without_oddities(mood(draws, schedule.fault_rate, edge=edge), schedule.without)
+    big = shape(draws, schedule.profile, edge=edge)
     wished = wishes(draws, big)
     world = World(schedule.seed, rough, big, schedule.only)
     world.engine.hot = hot(big)

@@ -1,10 +1,11 @@
 """`payvand simulate`: run seeded schedules; print what was done, or the story of a failure."""
 
+import fnmatch
 import multiprocessing
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Final
@@ -121,6 +122,20 @@ def story(schedule: "Schedule", plant: str | None) -> list[str]:
     return head + cut + told[-STORY_MAX:]
 
 
+def hunt(names: Sequence[str], seed: int, jobs: int) -> bool:
+    """Plant each bug in turn; print when it was found. Whether every one was, in its time."""
+    from payvand_cli.simulate.plants import PLANTS
+
+    orders = [Order(seed, PLANTS[name].within, PLANTS[name].profile, None, name) for name in names]
+    all_found = True
+    with multiprocessing.get_context("spawn").Pool(jobs, maxtasksperchild=8) as pool:
+        for order, made in zip(orders, pool.imap(stretch, orders), strict=True):
+            found = f"{made.schedules:>5} of {order.count:>5}" if made.failed else "NOT FOUND     "
+            print(f"{order.plant:32} {found}  {made.failed[0][1] if made.failed else ''}"[:150])
+            all_found &= bool(made.failed)
+    return all_found
+
+
 def simulate(
     seed: Annotated[int, typer.Option(help="The first seed.")] = 0,
     schedules: Annotated[int, typer.Option(min=1, help="How many seeds, one after another.")] = 200,
@@ -129,7 +144,8 @@ def simulate(
         float | None, typer.Option(min=0, max=1, help="Share of calls that fail; else by seed.")
     ] = None,
     plant: Annotated[
-        str | None, typer.Option(help="Plant a known bug (`--plant list` names them).")
+        str | None,
+        typer.Option(help="Plant a known bug; a pattern plants each in turn; `list` names them."),
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
 ) -> None:
@@ -143,7 +159,10 @@ def simulate(
             print(f"{known.name:34} {known.within:>6}  {known.what}")
         return
     if plant is not None and plant not in PLANTS:
-        raise typer.BadParameter(f"no bug is called {plant!r}; see --plant list")
+        names = fnmatch.filter(PLANTS, plant)
+        if not names:
+            raise typer.BadParameter(f"no bug is called {plant!r}; see --plant list")
+        raise SystemExit(0 if hunt(names, seed, jobs) else 1)
     if profile not in {*PROFILES, "mixed"}:
         raise typer.BadParameter(f"no profile is called {profile!r}: {', '.join(PROFILES)}, mixed")
     started, cpu = time.monotonic(), time.process_time()

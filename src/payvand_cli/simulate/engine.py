@@ -89,7 +89,8 @@ class Mood:
     skew_ms: int
     repeats_per_mille: int
     """Messages and stream batches that arrive twice."""
-    timers_lost_per_mille: int = 0
+    timers_lost_per_mille: int
+    delays_ms: tuple[int, ...] = LATE_MS
 
 
 class Process(greenlet):
@@ -239,7 +240,7 @@ class Engine:
         """Kill whatever still waits, so that nothing of this schedule lives on."""
         self._heap.clear()
         for process in self._alive:
-            if process.started and not process.over:
+            if process.started and not process.dead:
                 process.gone = True
                 process.throw(Died)
         self._alive.clear()
@@ -332,9 +333,8 @@ class Engine:
             return ConnectTimeoutError(endpoint_url="simulated")
         return ReadTimeoutError(endpoint_url="simulated")
 
-    @staticmethod
-    def _delay(process: Process) -> int:
-        longest = process.draws.pick(LATE_MS)
+    def _delay(self, process: Process) -> int:
+        longest = process.draws.pick(self.mood.delays_ms)
         return 1_000 + process.draws.below(longest)
 
 

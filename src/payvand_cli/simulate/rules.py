@@ -126,6 +126,8 @@ class Rules:
                 "4 status and journal",
                 f"{id} has legs unexecuted",
             )
+            if row["status"] not in OPEN and before is not None and before["status"] in OPEN:
+                self._failed(row)
         self._refunds(before, row)
 
     def _payment_moved(self, before: Row, row: Row) -> None:

@@ -141,12 +141,12 @@ def _silence() -> None:
 
 
 class _Secrets:
-    """What product code takes `secrets` for, drawn from the running process."""
+    """What product code takes `os` and `secrets` for, drawn from the running process."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def token_bytes(self, n: int) -> bytes:
+    def urandom(self, n: int) -> bytes:
         """Random bytes."""
         return self._draws().token(n)
 
@@ -190,6 +190,8 @@ class Shape:
     busy_until_ms: int
     told: bool
     """Whether the bus has its rule, and the first shop a webhook endpoint."""
+    edge: bool
+    """Whether everything happens around the cut-offs."""
 
 
 class World:
@@ -254,7 +256,7 @@ class World:
             "webhook_allowed_hosts": frozenset(),
         }
         live.__dict__.update(given)
-        vars(create)["secrets"] = vars(give_back)["secrets"] = _Secrets(engine)
+        vars(create)["os"] = vars(give_back)["secrets"] = _Secrets(engine)
         vars(notify)["post"], vars(log)["error"] = self._deliver, self.judge
         for shop in self.shape.shops:
             self.put_shop(shop)
