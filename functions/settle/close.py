@@ -111,7 +111,7 @@ def _entries(
     live: "Wiring", book: Book, day: dt.date, shard: int
 ) -> Iterator[tuple[Payment | None, Line | None]]:
     """A day's items, with every open payment held out of it for good (seals R2)."""
-    for entry in live.payments.entries(book, day, shard):
+    for entry in live.payments.movements(book, day, shard):
         payment, line = entry.payment, entry.line
         if payment is not None and payment.is_open and not payment.moved:
             try:

@@ -8,9 +8,10 @@ digest of the seal before: so a statement proves itself, and any past balance is
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Final
 
 from payvand import ledger
@@ -56,7 +57,7 @@ class Line:
     legs: ledger.Legs
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Lines:
     """The content of a lines object: every movement of a range, and the payments still open."""
 
@@ -70,6 +71,10 @@ class Lines:
 
     def to_bytes(self) -> bytes:
         """JSON lines: movements, then open payments."""
+        return self._bytes
+
+    @cached_property
+    def _bytes(self) -> bytes:
         rows: list[dict[str, Any]] = [
             {"id": x.id, "day": x.day.isoformat(), "at": x.at_ms, "legs": x.legs}
             for x in self.lines
@@ -146,8 +151,10 @@ class Seal:
         return hashlib.sha256(_canonical(fixed).encode()).hexdigest()
 
 
-def _canonical(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+_canonical: Final = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False
+).encode
+"""The one spelling of a value; built once, because a day has a line for each payment."""
 
 
 def lines_key(book: Book, n: int, content: bytes) -> str:

@@ -39,6 +39,9 @@ CALM_DAYS: Final = 14
 """More days than settlement can be closed in a row, and one for what comes back after them."""
 MINUTE_MS: Final = 60_000
 EDGE_FAULTS: Final = (Fault.LATE, Fault.FREEZE, Fault.FREEZE, Fault.DIE_AFTER, Fault.ANSWER_LOST)
+STAYS_MS: Final = (4_000, 40_000, 400_000, 1_100_000)
+EDGE_STAYS_MS: Final = (1_000, 4_000, 40_000, 200_000)
+"""How long a payer is at a channel."""
 EDGE_LATE_MS: Final = (20_000, 30 * MINUTE_MS, 50 * MINUTE_MS, 5 * HOUR_MS, 26 * HOUR_MS)
 AMOUNTS: Final = (1_000, 250_000, 4_999_990, 5_000_000, 5_000_010, 90_000_000)
 """Rials: the least, usual ones, and those around the cap of the fee."""
@@ -86,7 +89,7 @@ def mood(draws: Draws, fault_rate: float | None, *, edge: bool) -> Mood:
         aimed_per_mille=aimed,
         skew_ms=draws.pick((0, 0, 2_000, 50_000, 900_000)),
         repeats_per_mille=draws.pick((0, 20, 100)),
-        timers_lost_per_mille=draws.pick((0, 0, 0, 0, 300)),
+        timers_lost_per_mille=draws.pick((0, 0, 600) if edge else (0, 0, 0, 0, 300)),
         delays_ms=EDGE_LATE_MS if edge else LATE_MS,
     )
 
@@ -174,7 +177,7 @@ def hot(shape: Shape) -> tuple[tuple[int, int], ...]:
 def _moment(draws: Draws, shape: Shape) -> int:
     """Any time of the busy days, most often near a cut-off."""
     if shape.edge:  # so that the payer is back, and the money booked, around the cut-off
-        return draws.pick(_cut_offs(shape)) - 30 * MINUTE_MS + draws.below(32 * MINUTE_MS)
+        return draws.pick(_cut_offs(shape)) - 9 * MINUTE_MS + draws.below(19 * MINUTE_MS // 2)
     if draws.chance(600):
         return draws.pick(_cut_offs(shape)) - 14 * MINUTE_MS + draws.below(36 * MINUTE_MS)
     return shape.start_ms + draws.below(shape.busy_until_ms - shape.start_ms - 2 * HOUR_MS)
@@ -217,7 +220,7 @@ def _shop(payment: Payment, world: World) -> None:
     world.handed.add(id)
     for tab in range(1 + draws.chance(250)):
         payer = partial(_payer, payment, id, tab, world)
-        world.engine.spawn(f"payer {payment.n}.{tab}", payer, draws.below(90_000), ours=False)
+        world.engine.spawn(f"payer {payment.n}.{tab}", payer, draws.below(30_000), ours=False)
     if draws.chance(800 if world.shape.edge else 450):
         work = partial(_refunds, payment, id, world)
         world.engine.spawn(f"refunds {payment.n}", work, draws.below(HOUR_MS // 6), ours=False)
@@ -294,7 +297,8 @@ def _payer(payment: Payment, id: str, tab: int, world: World) -> None:
     if led is None:
         return
     channel, token = led
-    world.engine.sleep(draws.pick((4_000, 40_000, 400_000, 1_100_000)) + draws.below(30_000))
+    stays = EDGE_STAYS_MS if world.shape.edge else STAYS_MS
+    world.engine.sleep(draws.pick(stays) + draws.below(30_000))
     claim = _at_the_channel(draws, channel, token, payment)
     back = partial(_comes_back, id, channel, token, claim, world)
     for _ in range(draws.pick((0, 1, 1, 1, 1, 2, 3))):

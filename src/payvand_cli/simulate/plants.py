@@ -82,7 +82,7 @@ def nothing(*_: Any, **__: Any) -> None:
 
 # ── guards ────────────────────────────────────────────────────────────────────────────────────
 
-GUARD_WITHIN: Final = 4_000
+GUARD_WITHIN: Final = 1_000
 NOT_BY_SIMULATION: Final[Mapping[str, str]] = {
     "confirm.rev": "settlement meets the payment again: only the hours until then are lost",
     "late.rev": "settlement meets the payment again: only the hours until then are lost",
@@ -122,7 +122,7 @@ for _name in GUARDS:
 # ── making and resolving payments ─────────────────────────────────────────────────────────────
 
 
-@plant(4_000)
+@plant(1_000)
 @contextmanager
 def timeout_is_failure() -> Iterator[None]:
     """A channel that does not answer is taken for one that says no."""
@@ -136,7 +136,7 @@ def timeout_is_failure() -> Iterator[None]:
         yield
 
 
-@plant(4_000)
+@plant(1_000)
 @contextmanager
 def any_amount_pays() -> Iterator[None]:
     """What the channel took is not compared with what was asked."""
@@ -149,7 +149,7 @@ def any_amount_pays() -> Iterator[None]:
         yield
 
 
-@plant(4_000)
+@plant(1_000)
 @contextmanager
 def fresh_token() -> Iterator[None]:
     """A create that came second answers with its own token instead of the stored one."""
@@ -165,7 +165,7 @@ def fresh_token() -> Iterator[None]:
         yield
 
 
-@plant(4_000)
+@plant(1_000)
 @contextmanager
 def timer_for_candidate() -> Iterator[None]:
     """The timer is sent for the id just minted, also when the reference names another."""
@@ -181,7 +181,7 @@ def timer_for_candidate() -> Iterator[None]:
         yield
 
 
-@plant(4_000)
+@plant(1_000)
 @contextmanager
 def no_timers() -> Iterator[None]:
     """A payment is left to itself until settlement meets it."""
@@ -189,7 +189,7 @@ def no_timers() -> Iterator[None]:
         yield
 
 
-@plant(4_000)
+@plant(1_000)
 @contextmanager
 def one_timer() -> Iterator[None]:
     """The timer does not send the next one."""
@@ -197,7 +197,7 @@ def one_timer() -> Iterator[None]:
         yield
 
 
-@plant(4_000)
+@plant(1_000)
 @contextmanager
 def extra_kept() -> Iterator[None]:
     """Money that cannot be booked is not given back."""
@@ -210,7 +210,7 @@ def extra_kept() -> Iterator[None]:
         yield
 
 
-@plant(4_000)
+@plant(1_000)
 @contextmanager
 def rivals_forgotten() -> Iterator[None]:
     """An executed payment ends although another attempt may still be paid."""
@@ -218,7 +218,7 @@ def rivals_forgotten() -> Iterator[None]:
         yield
 
 
-@plant(4_000)
+@plant(1_000)
 @contextmanager
 def last_word_forgotten() -> Iterator[None]:
     """A rival's end that came by notice is not kept."""
@@ -226,7 +226,7 @@ def last_word_forgotten() -> Iterator[None]:
         yield
 
 
-@plant(4_000, "noticebank")
+@plant(1_000, "noticebank")
 @contextmanager
 def notice_acknowledged_first() -> Iterator[None]:
     """A notice gets its 200 whether or not it was booked."""
@@ -242,7 +242,7 @@ def notice_acknowledged_first() -> Iterator[None]:
         yield
 
 
-@plant(4_000)
+@plant(1_000)
 @contextmanager
 def two_writes_for_one_fact() -> Iterator[None]:
     """A payment confirmed on a later day and its posting are not one transaction."""
@@ -262,7 +262,7 @@ def two_writes_for_one_fact() -> Iterator[None]:
 # ── refunds ───────────────────────────────────────────────────────────────────────────────────
 
 
-@plant(4_000)
+@plant(1_000)
 @contextmanager
 def refund_new_key() -> Iterator[None]:
     """Each question about a refund goes to the channel under a new key."""
@@ -278,7 +278,7 @@ def refund_new_key() -> Iterator[None]:
         yield
 
 
-@plant(4_000)
+@plant(1_000)
 @contextmanager
 def refund_silence_is_refusal() -> Iterator[None]:
     """A refund the channel does not answer about is booked back."""
@@ -299,7 +299,7 @@ def refund_silence_is_refusal() -> Iterator[None]:
         yield
 
 
-@plant(4_000)
+@plant(1_000)
 @contextmanager
 def refund_undone_without_posting() -> Iterator[None]:
     """A refused refund changes the payment, and no journal."""
@@ -312,7 +312,7 @@ def refund_undone_without_posting() -> Iterator[None]:
         yield
 
 
-@plant(4_000)
+@plant(1_000)
 @contextmanager
 def refund_guarded_by_its_posting() -> Iterator[None]:
     """A refund's key and bound are only those of its posting, whose key has the day in it."""
@@ -328,7 +328,7 @@ def refund_guarded_by_its_posting() -> Iterator[None]:
 # ── settlement ────────────────────────────────────────────────────────────────────────────────
 
 
-@plant(4_000)
+@plant(1_000)
 @contextmanager
 def no_fence() -> Iterator[None]:
     """A day is read and sealed while it can still be written."""
@@ -336,7 +336,7 @@ def no_fence() -> Iterator[None]:
         yield
 
 
-@plant(4_000)
+@plant(1_000)
 @contextmanager
 def fence_after_reading() -> Iterator[None]:
     """The fence stands after the days were read."""
@@ -356,7 +356,7 @@ def fence_after_reading() -> Iterator[None]:
         yield
 
 
-@plant(4_000)
+@plant(1_000)
 @contextmanager
 def moved_in_memory() -> Iterator[None]:
     """Settlement leaves open payments out of the day without saying so on them."""
@@ -364,13 +364,13 @@ def moved_in_memory() -> Iterator[None]:
         yield
 
 
-@plant(4_000)
+@plant(1_000)
 @contextmanager
 def refused_move_keeps_the_copy() -> Iterator[None]:
     """A payment booked while settlement read its day is taken as it was read."""
 
     def entries(live: Any, book: Any, day: Any, shard: Any) -> Iterator[Any]:
-        for entry in live.payments.entries(book, day, shard):
+        for entry in live.payments.movements(book, day, shard):
             if entry.payment is not None and entry.payment.is_open and not entry.payment.moved:
                 with suppress(Overtaken):
                     live.payments.move(entry.payment.id)
@@ -380,7 +380,7 @@ def refused_move_keeps_the_copy() -> Iterator[None]:
         yield
 
 
-@plant(4_000)
+@plant(1_000)
 @contextmanager
 def running_day_sealed() -> Iterator[None]:
     """A day is sealed when somebody asks, over or not."""
@@ -392,7 +392,7 @@ def running_day_sealed() -> Iterator[None]:
         yield
 
 
-@plant(4_000)
+@plant(1_000)
 @contextmanager
 def seal_before_lines() -> Iterator[None]:
     """The seal is written before the lines it names."""
@@ -411,7 +411,7 @@ def seal_before_lines() -> Iterator[None]:
         yield
 
 
-@plant(4_000)
+@plant(1_000)
 @contextmanager
 def lines_under_one_key() -> Iterator[None]:
     """Every run writes its lines to the same object."""
@@ -424,7 +424,7 @@ def lines_under_one_key() -> Iterator[None]:
         yield
 
 
-@plant(4_000)
+@plant(1_000)
 @contextmanager
 def first_page_only() -> Iterator[None]:
     """A query is read no further than its first page."""
@@ -439,7 +439,7 @@ def first_page_only() -> Iterator[None]:
         yield
 
 
-@plant(4_000)
+@plant(1_000)
 @contextmanager
 def last_day_only() -> Iterator[None]:
     """A seal reads its last day, and forgets those banks were closed on."""
@@ -447,7 +447,7 @@ def last_day_only() -> Iterator[None]:
         yield
 
 
-@plant(4_000)
+@plant(1_000)
 @contextmanager
 def debt_dropped() -> Iterator[None]:
     """A negative balance is not carried."""
@@ -461,7 +461,7 @@ def debt_dropped() -> Iterator[None]:
         yield
 
 
-@plant(4_000)
+@plant(1_000)
 @contextmanager
 def nothing_carried() -> Iterator[None]:
     """What is still open is neither armed nor named for the next seal."""
@@ -475,7 +475,7 @@ def nothing_carried() -> Iterator[None]:
         yield
 
 
-@plant(4_000)
+@plant(1_000)
 @contextmanager
 def unbalanced_journal() -> Iterator[None]:
     """The fee is not taken from what we owe."""
@@ -490,7 +490,7 @@ def unbalanced_journal() -> Iterator[None]:
 # ── payouts and messages ──────────────────────────────────────────────────────────────────────
 
 
-@plant(4_000)
+@plant(1_000)
 @contextmanager
 def new_payout_reference() -> Iterator[None]:
     """Each try at a payout has a reference of its own."""
@@ -505,7 +505,7 @@ def new_payout_reference() -> Iterator[None]:
         yield
 
 
-@plant(4_000)
+@plant(1_000)
 @contextmanager
 def iban_of_today() -> Iterator[None]:
     """A payout goes to the merchant's present account, not to the one its seal names."""
@@ -519,7 +519,7 @@ def iban_of_today() -> Iterator[None]:
         yield
 
 
-@plant(4_000)
+@plant(1_000)
 @contextmanager
 def payouts_not_watched() -> Iterator[None]:
     """Settlement does not look at the payouts of earlier seals."""
@@ -527,7 +527,7 @@ def payouts_not_watched() -> Iterator[None]:
         yield
 
 
-@plant(4_000)
+@plant(1_000)
 @contextmanager
 def told_before_the_commit() -> Iterator[None]:
     """The event leaves before the booking is written."""
@@ -543,7 +543,7 @@ def told_before_the_commit() -> Iterator[None]:
         yield
 
 
-@plant(4_000)
+@plant(1_000)
 @contextmanager
 def stream_read_without_telling() -> Iterator[None]:
     """A batch the bus did not take counts as told."""
@@ -562,7 +562,7 @@ def stream_read_without_telling() -> Iterator[None]:
 # ── clocks and tenants ────────────────────────────────────────────────────────────────────────
 
 
-@plant(4_000)
+@plant(1_000)
 @contextmanager
 def clocks_not_compared() -> Iterator[None]:
     """A host whose clock is wrong writes money all the same."""
@@ -570,7 +570,7 @@ def clocks_not_compared() -> Iterator[None]:
         yield
 
 
-@plant(4_000)
+@plant(1_000)
 @contextmanager
 def any_merchants_payment() -> Iterator[None]:
     """A payment's id is enough to read and refund it."""

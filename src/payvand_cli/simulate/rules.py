@@ -77,6 +77,7 @@ class Rules:
         """Line id → payout-like name of the seal that holds it."""
         self.told: dict[tuple[str, str, str], str] = {}
         self.told_types: dict[str, set[str]] = {}
+        self.born_late: set[str] = set()
         self.expected: set[str] = set()
         """Postings an item of the running transaction promised."""
 
@@ -114,6 +115,7 @@ class Rules:
             self._payment_moved(before, row)
         else:
             hold(before is None, "12 edges", f"{id} was put twice")
+            self._born(id)
         legs = row.get("legs")
         if legs is not None:
             self._balanced(id, legs)
@@ -149,11 +151,18 @@ class Rules:
             hold(same, "4 status and journal", f"{id}: the booking changed")
         hold(row.get("moved") or not before.get("moved"), "8 one seal", f"{id}: came unmoved")
 
+    def _born(self, id: str) -> None:
+        payment = PaymentId.parse(id)
+        seals = self.seals.get(payment.book.key)
+        if seals and payment.day.isoformat() <= seals[-1]["through"]:
+            self.born_late.add(id)
+
     def _failed(self, row: Row) -> None:
         """Only an explicit word of every channel ends a payment without money."""
         for attempt in row["att"]:
             session = self._session(attempt["c"], attempt["t"])
-            over = session.held in {Held.CANCELLED, Held.GIVEN_BACK}
+            back = session.taken and session.refunded_minor == session.taken.amount_minor
+            over = session.held in {Held.CANCELLED, Held.GIVEN_BACK} or back
             what = f"{row['id']} is {row['status']}, {attempt['c']} says {session.held}"
             hold(over, "5 a time-out is no failure", what)
 
@@ -397,11 +406,13 @@ class Rules:
         """What is not over yet, or None: then the final rules may be asked.
 
         `handed` are the payments a merchant got an answer about: one nobody heard of may stay open,
-        because nobody can pay it (it is shown as expired).
+        because nobody can pay it (it is shown as expired). So may one put into a day already sealed
+        whose timers were all lost: nothing meets it but a redrive, or its payer.
         """
         for id, row in self.payments.items():
             if row["status"] in OPEN:
-                if id in handed:
+                unarmed = id in self.born_late and self.engine.mood.timers_lost_per_mille
+                if id in handed and not unarmed:
                     return f"{id} is {row['status']}"
             elif len(row["att"]) > 1 and not row.get("shut"):
                 return f"{id} has attempts nobody ended"
