@@ -63,12 +63,17 @@ def wake(delivery: Delivery) -> None:
         if n < MISSING_MAX:
             arm(live, payment, key, now, STEPS_S[0], n + 1)
         return
-    wall_ms = live.clock.wall_ms()
-    if refund.state is RefundState.PENDING and wall_ms - refund.asked_at_ms >= APART_S * 1000:
-        refund = _ask(live, payment, refund, wall_ms)
+    step_s: float = STEPS_S[min(n, len(STEPS_S) - 1)]
+    if refund.state is RefundState.PENDING:
+        wall_ms = live.clock.wall_ms()
+        early_s = APART_S - (wall_ms - refund.asked_at_ms) / 1000
+        if early_s > 0:
+            step_s, n = early_s + 1, n - 1  # not asked: the same step again, as soon as one may
+        else:
+            refund = _ask(live, payment, refund, wall_ms)
     log.note(refund=refund.refund_id, answer=refund.state.value)
     if refund.state is RefundState.PENDING:
-        arm(live, payment, key, now, STEPS_S[min(n, len(STEPS_S) - 1)], n + 1)
+        arm(live, payment, key, now, step_s, n + 1)
 
 
 def _ask(live: "Wiring", payment: Payment, refund: Refund, wall_ms: int) -> Refund:

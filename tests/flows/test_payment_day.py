@@ -446,6 +446,21 @@ def test_a_clock_that_jumps_does_not_ask_for_a_refund_twice(
     check_books(world)
 
 
+def test_a_clock_that_jumps_often_does_not_put_a_refund_off(world: World, key: str) -> None:
+    """Timers that woke too soon after the last question ask as soon as one may again."""
+    payment = paid(world, key)
+    assert refund(world, key, payment["id"], "k", amount=100_202).json()["status"] == "pending"
+    for _ in range(4):
+        world.lab_call("POST", f"{BASE}/lab/clock", b'{"advance_s": 960}')
+        for message in world.queues["RefundQueue"]:
+            message.visible_at = world.now
+        world.deliver("RefundQueue")
+    world.later(seconds=62)
+    world.deliver("RefundQueue")
+    (seen,) = world.call("GET", f"/payments/{payment['id']}/refunds", key=key).json()["data"]
+    assert seen["status"] == "done"
+
+
 def test_what_is_not_executed_cannot_be_refunded(world: World, key: str) -> None:
     payment = create(world, key)
     got = refund(world, key, payment["id"])
