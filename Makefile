@@ -22,10 +22,11 @@ test: envs lint-env browser ## Everything: lint, types, template, tests
 check: envs lint-env ## What fits in three minutes: lint, types, unit and handler tests
 	@exec $(BIN)/python tools/check.py --quick
 soak: export PAYVAND_HOME := $(CURDIR)/.local/soak
-soak: envs         ## Half an hour of load on a stack of its own (PORT=8080); its report goes to docs/load.json
+soak: envs         ## Half an hour of load on a stack of its own (PORT=8080); its report goes to docs/load.*
 	@$(BIN)/payvand up --port $(PORT) --no-demo --detach
 	@$(BIN)/payvand load --seconds 1800 --turn 90 --actors 6 --payments 20000 --json docs/load.json; \
 	  code=$$?; $(BIN)/payvand down; exit $$code
+	@$(BIN)/python -m tools.load_page
 lint: envs lint-env ## Only the static half of `make test`
 	@exec $(BIN)/python tools/check.py --static
 envs:              ## Create or refresh the environments

@@ -196,14 +196,15 @@ def _life(seconds: int, kb: Any, worked: float = 0.1) -> list[Sample]:
 
 
 def test_a_line_through_a_warm_worker_finds_a_leak_and_forgives_noise() -> None:
-    leaks = fitted("lab", 1, _life(300, lambda n: 50_000 + 30 * n))
+    leaks = fitted("refund", 1, _life(300, lambda n: 50_000 + 30 * n))
     assert leaks and leaks.rose_kb == pytest.approx(30 * leaks.seconds) and not leaks.flat
-    noisy = fitted("lab", 1, _life(300, lambda n: 50_000 + 900 * (n % 2)))
+    assert list(leaks.eighths_kb) == sorted(set(leaks.eighths_kb)) and len(leaks.eighths_kb) == 8
+    noisy = fitted("refund", 1, _life(300, lambda n: 50_000 + 900 * (n % 2)))
     assert noisy and noisy.flat
 
 
 def test_what_a_worker_loads_at_first_is_no_leak() -> None:
-    grown = fitted("lab", 1, _life(300, lambda n: 30_000 + min(n, 90) * 300))
+    grown = fitted("refund", 1, _life(300, lambda n: 30_000 + min(n, 90) * 300))
     assert grown and grown.flat
 
 
@@ -238,7 +239,7 @@ def _report(**changes: Any) -> Report:
         "timings": [Timing("GET /a", 3, 1.0, 2.0, 3.0)],
         "refused": [("GET /a", 503, "down", 2)],
         "troubles": {"no form": 1},
-        "memory": [Growth("lab", 1, 60.0, 51_200.0, 512.0)],
+        "memory": [Growth("lab", 1, 60.0, 51_200.0, 512.0, (51_200.0,) * 8)],
         "verdicts": [Verdict("all is well", [])],
     }
     return Report(**(fields | changes))

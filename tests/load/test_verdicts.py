@@ -215,7 +215,12 @@ def test_an_answer_that_is_our_fault_is_said(status: int, code: str, right: obje
 def test_a_worker_that_grows_is_said() -> None:
     small, large = 50_000.0, 100_000.0
     for median, rose, flat in ((small, 2_048, True), (small, 3_000, False), (large, 4_900, True)):
-        assert (not verdicts.flat([Growth("lab", 1, 600.0, median, rose)]).wrong) is flat
+        assert (not verdicts.flat([Growth("refund", 1, 600.0, median, rose)]).wrong) is flat
+
+
+def test_a_worker_may_grow_as_far_as_there_is_a_reason_for() -> None:
+    for rose, flat in ((8_000, True), (8_400, False)):
+        assert (not verdicts.flat([Growth("lab", 1, 600.0, 60_000.0, rose)]).wrong) is flat
 
 
 def test_that_nothing_was_measured_is_said() -> None:

@@ -20,9 +20,12 @@ EVERY_S: Final = 1.0
 SAMPLES_MIN: Final = 20
 GROWTH_MAX_KB: Final = 2_048
 GROWTH_MAX_SHARE: Final = 0.05
+EXPLAINED: Final = {"lab": 8_192}
+"""The lab reads its last 500 sessions at once, and so grows until there are so many."""
 PAGE_KB: Final = os.sysconf("SC_PAGE_SIZE") // 1024
 WARM_AFTER: Final = 1 / 3
 WORKED_S_MIN: Final = 1.5
+PARTS: Final = 8
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 _WORKER: Final = re.compile(r"ministack-lambda-[^/]*?-([a-z_]+)-[^-/]+/_worker\.py")
 
@@ -48,11 +51,14 @@ class Growth:
     seconds: float
     median_kb: float
     rose_kb: float
+    eighths_kb: tuple[float, ...] = ()
+    """Medians of eight equal parts, to tell a step from a slope."""
 
     @property
     def flat(self) -> bool:
-        """Whether it rose less than a worker's noise."""
-        return self.rose_kb <= max(GROWTH_MAX_KB, GROWTH_MAX_SHARE * self.median_kb)
+        """Whether it rose less than a worker's noise, or than there is a reason for."""
+        noise = max(GROWTH_MAX_KB, GROWTH_MAX_SHARE * self.median_kb)
+        return self.rose_kb <= EXPLAINED.get(self.function, noise)
 
 
 def fitted(function: str, pid: int, samples: Samples) -> Growth | None:
@@ -64,7 +70,9 @@ def fitted(function: str, pid: int, samples: Samples) -> Growth | None:
     times, sizes = [sample.at for sample in warm], [sample.kb for sample in warm]
     slope, _ = statistics.linear_regression(times, sizes)
     seconds = times[-1] - times[0]
-    return Growth(function, pid, seconds, statistics.median(sizes), slope * seconds)
+    parts = [sizes[n * len(sizes) // PARTS : (n + 1) * len(sizes) // PARTS] for n in range(PARTS)]
+    eighths = tuple(statistics.median(part) for part in parts)
+    return Growth(function, pid, seconds, statistics.median(sizes), slope * seconds, eighths)
 
 
 def workers(emulator_pid: int) -> dict[tuple[str, int], Sample]:

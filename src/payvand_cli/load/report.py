@@ -5,7 +5,7 @@ import os
 import platform
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,6 +53,9 @@ class Report:
         kinds = {"timings": Timing, "memory": Growth, "verdicts": Verdict}
         for name, kind in kinds.items():
             found[name] = [kind(**row) for row in found[name]]
+        found["memory"] = [
+            replace(growth, eighths_kb=tuple(growth.eighths_kb)) for growth in found["memory"]
+        ]
         found["refused"] = [tuple(row) for row in found["refused"]]
         return cls(**found)
 
