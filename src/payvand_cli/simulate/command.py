@@ -156,10 +156,10 @@ def simulate(
 
     if plant == "list":
         for known in PLANTS.values():
-            print(f"{known.name:34} {known.within:>6}  {known.what}")
+            print(f"{known.name:34} {known.within or 'by hand':>7}  {known.what}")
         return
     if plant is not None and plant not in PLANTS:
-        names = fnmatch.filter(PLANTS, plant)
+        names = [name for name in fnmatch.filter(PLANTS, plant) if PLANTS[name].within]
         if not names:
             raise typer.BadParameter(f"no bug is called {plant!r}; see --plant list")
         raise SystemExit(0 if hunt(names, seed, jobs) else 1)
