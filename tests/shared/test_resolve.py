@@ -17,6 +17,7 @@ from payvand.money import Money
 from payvand.payment import AttemptRecord, Payment, Status
 from payvand.psp import Answer, Attempt, Channel, RefundAnswer, RefundVerdict, Verdict
 from payvand.resolve import (
+    EXTRA_KEYS_MAX,
     Resolution,
     TakenByAnother,
     end,
@@ -230,7 +231,7 @@ def test_what_could_not_be_given_back_is_asked_again(
     monkeypatch.setattr(log, "metric", counted.append)
     assert scene.resolve(payment).answers == (Answer(UNKNOWN, code="silence"),)
     channel.reverses = Answer(PAID, code="too late")
-    for verdict in (RefundVerdict.PENDING, RefundVerdict.UNKNOWN, RefundVerdict.REFUSED):
+    for verdict in (RefundVerdict.PENDING, RefundVerdict.UNKNOWN):
         channel.refunds = RefundAnswer(verdict)
         assert scene.resolve(payment).unknown
         assert scene.stored(payment).status is Status.REDIRECTED
@@ -239,6 +240,44 @@ def test_what_could_not_be_given_back_is_asked_again(
     assert scene.resolve(payment).payment.status is Status.REVERSED
     assert counted == ["ExtraTakingsReturned"]
     assert len({key for *_, key, _ in channel.refunded}) == 1, "the same refund every time"
+
+
+def test_a_refused_refund_is_asked_anew_each_day_and_a_person_is_called(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payment = scene.opened("zarinpal")
+    channel = scene.channels["zarinpal"]
+    scene.says(payment, Answer(PAID, Money(1, "IRR"), "r1"))
+    channel.reverses = Answer(PAID, code="too late")
+    channel.refunds = RefundAnswer(RefundVerdict.REFUSED, code="no funds")
+    counted: list[str] = []
+    monkeypatch.setattr(log, "metric", counted.append)
+    key = f"extra-{payment.attempt_key(0)}"
+    keys = [key, *(f"{key}-{n}" for n in range(1, EXTRA_KEYS_MAX))]
+    for day in range(EXTRA_KEYS_MAX + 2):
+        channel.refunded.clear()
+        found = scene.resolve(payment)
+        assert found.answers == (Answer(PAID, code="no funds"),)
+        assert not found.unknown, "nothing to be told again soon"
+        assert [key for *_, key, _ in channel.refunded] == keys[: day + 1]
+        assert scene.stored(payment).status is Status.REDIRECTED
+        scene.world.later(hours=24)
+    assert counted == ["ExtraTakingsRefused"] * (EXTRA_KEYS_MAX + 2)
+    channel.refunds = RefundAnswer(RefundVerdict.DONE)
+    assert scene.resolve(payment).payment.status is Status.REVERSED
+
+
+def test_a_further_key_is_not_used_while_the_fate_of_one_is_open(scene: Scene) -> None:
+    payment = scene.opened("zarinpal")
+    channel = scene.channels["zarinpal"]
+    scene.says(payment, Answer(PAID, Money(1, "IRR"), "r1"))
+    channel.reverses = Answer(PAID)
+    scene.world.later(hours=72)
+    for verdict in (RefundVerdict.UNKNOWN, RefundVerdict.PENDING):
+        channel.refunds = RefundAnswer(verdict)
+        channel.refunded.clear()
+        assert scene.resolve(payment).unknown
+        assert len(channel.refunded) == 1
 
 
 # ── the end of a payment ──────────────────────────────────────────────────────────────────────

@@ -25,6 +25,9 @@ BOOK_TRIES: Final = 8
 
 More rounds than facts means a fault.
 """
+DAY_MS: Final = 86_400_000
+EXTRA_KEYS_MAX: Final = 5
+"""Days on which a channel is asked anew to refund what it refused; then only a person can help."""
 
 
 class TakenByAnother(PayvandError):
@@ -113,7 +116,7 @@ def take(
         payment = _book(live, channel, payment, index, answer)
     if payment.execution is not None and payment.execution.attempt == index:
         return payment, None
-    return payment, _give_back(channel, payment, index, answer)
+    return payment, _give_back(live, channel, payment, index, answer)
 
 
 def _book(
@@ -153,23 +156,46 @@ def _book(
     raise Overtaken(f"{payment.id} could not be booked")
 
 
-def _give_back(channel: Channel, payment: Payment, index: int, taken: Answer) -> Answer:
-    """Money that cannot be booked (second taking, other amount) goes back to the payer (R12)."""
-    attempt = attempt_of(payment, index)
-    answer = channel.reverse(attempt)
+def _give_back(
+    live: "Wiring", channel: Channel, payment: Payment, index: int, taken: Answer
+) -> Answer:
+    """Money that cannot be booked (second taking, other amount) goes back to the payer (R12).
+
+    PAID says: the channel has it still, and refuses to give it back for now.
+    """
+    answer = channel.reverse(attempt_of(payment, index))
+    if answer.verdict is Verdict.PAID:  # an explicit no: too late to reverse, so refund
+        answer = _refund_extra(live, channel, payment, index, taken)
     if answer.verdict in {Verdict.REVERSED, Verdict.DEAD}:
         log.metric("ExtraTakingsReturned")
-        return answer
-    if answer.verdict is Verdict.PAID:  # an explicit no: too late to reverse, so refund
-        key = f"extra-{attempt.attempt_key}"
-        reference = taken.reference or attempt.token
-        refund = channel.refund(
-            attempt, reference, taken.money or attempt.money, key, first_try=False
-        )
+    elif answer.verdict is Verdict.PAID:
+        log.metric("ExtraTakingsRefused")
+    else:
+        return Answer(Verdict.UNKNOWN, code=answer.code)
+    return answer
+
+
+def _refund_extra(
+    live: "Wiring", channel: Channel, payment: Payment, index: int, taken: Answer
+) -> Answer:
+    """Refund under a key of the attempt's own, and a further one each day the channel refuses.
+
+    A refusal is final for its key, and often only says that our account there is empty today. A
+    key is used when every one before it was explicitly refused, so two never both succeed.
+    """
+    attempt = attempt_of(payment, index)
+    reference, money = taken.reference or attempt.token, taken.money or attempt.money
+    age_ms = live.clock.now(payment.id.book.mode).ms - payment.attempts[index].at_ms
+    code = None
+    for n in range(min(1 + age_ms // DAY_MS, EXTRA_KEYS_MAX)):
+        key = f"extra-{attempt.attempt_key}" + (f"-{n}" if n else "")
+        refund = channel.refund(attempt, reference, money, key, first_try=False)
         if refund.verdict is RefundVerdict.DONE:
-            log.metric("ExtraTakingsReturned")
             return Answer(Verdict.REVERSED, code=refund.code)
-    return Answer(Verdict.UNKNOWN, code=answer.code)
+        if refund.verdict is not RefundVerdict.REFUSED:
+            return Answer(Verdict.UNKNOWN, code=refund.code)
+        code = refund.code
+    return Answer(Verdict.PAID, code=code)
 
 
 def end(

@@ -339,7 +339,7 @@ class SimulatedChannel:
                 return RefundAnswer(self._ripen(made[0]))
             verdict = (
                 RefundVerdict.REFUSED
-                if self._draws.chance(REFUSES_PER_MILLE)
+                if self._refuses(REFUSES_PER_MILLE)
                 else (
                     self._draws.pick(
                         (RefundVerdict.DONE, RefundVerdict.DONE, RefundVerdict.PENDING)
@@ -363,8 +363,12 @@ class SimulatedChannel:
 
     def _ripen(self, made: AtChannel) -> RefundVerdict:
         if made.verdict is RefundVerdict.PENDING:
-            made.verdict = RefundVerdict.REFUSED if self._draws.chance(300) else RefundVerdict.DONE
+            made.verdict = RefundVerdict.REFUSED if self._refuses(300) else RefundVerdict.DONE
         return made.verdict
+
+    def _refuses(self, per_mille: int) -> bool:
+        """In calm times our account there is full, and nothing is refused."""
+        return self.engine.now_ms < self.engine.calm_at_ms and self._draws.chance(per_mille)
 
 
 def notice_body(session: Session) -> str:
