@@ -79,7 +79,7 @@ def _seal(
         return None
     live.clock.check(book.mode, live.settlements.database_ms(book))
     live.settlements.fence(book, through)
-    lines, open_ids, refunded = [], [], []
+    lines, open_ids, elsewhere = [], [], []
     for day in days:
         for shard in shards:
             for payment, line in _entries(live, book, day, shard):
@@ -87,9 +87,9 @@ def _seal(
                     lines.append(line)
                 if payment is not None and _unfinished(payment):
                     open_ids.append(payment.id.text)
-                elif line is not None and line.id.startswith("f:"):
-                    refunded.append(line.id.split(":")[1])  # its payment may be of a sealed day
-    open_ids += [id for id in dict.fromkeys((*carried, *refunded)) if _still_open(live, id)]
+                elif line is not None and line.id.startswith(("f:", "x:")):
+                    elsewhere.append(line.id.split(":")[1])  # its payment may be of a sealed day
+    open_ids += [id for id in dict.fromkeys((*carried, *elsewhere)) if _still_open(live, id)]
     content = Lines.of(lines, open_ids)
     _arm(live, content.open_ids)
     now = live.clock.now(book.mode)

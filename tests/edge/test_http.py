@@ -152,7 +152,7 @@ def test_a_connection_that_was_closed_meanwhile_is_made_anew(party: Party) -> No
     assert send(party, http)[1] == b"1"
     (kept,) = http._kept.values()
     poll = select.poll()
-    poll.register(kept.sock)
+    poll.register(kept.sock, select.POLLIN)
     poll.poll(5_000)  # until the good-bye is here
     assert (send(party, http)[1], party.connections) == (b"2", 2)
 

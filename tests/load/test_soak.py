@@ -28,7 +28,8 @@ def local(tmp_path: Any) -> Iterator[dict[str, Any]]:
 
 def test_nothing_is_lost_under_load(local: dict[str, Any]) -> None:
     done = run(local, ASKED, "the short soak")
-    assert done.holds, str(done)
+    assert [str(verdict) for verdict in done.verdicts if verdict.wrong] == [], str(done)
+    assert done.holds
     assert done.lab_days and sum(done.payments.values()) > len(names())
     returned = {row.door for row in done.timings}
     assert {f"GET /psp/{channel}/return" for channel in names()} <= returned

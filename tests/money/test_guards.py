@@ -224,6 +224,15 @@ def refund_ask_turn(world: World) -> None:
     refused(world.books[0].ask_refund, payment, refund, 3)
 
 
+def refund_ask_pending(world: World) -> None:
+    """A timer that stood still asks nobody about a refund decided meanwhile."""
+    payment = executed(world)
+    refund = giving(payment)
+    begin(world, payment, refund)
+    undo(world, payment, refund)
+    refused(world.books[0].ask_refund, payment, refund, 3)
+
+
 def refund_done_pending(world: World) -> None:
     payment = executed(world)
     refund = giving(payment)
@@ -316,6 +325,7 @@ SCENARIOS: dict[str, Callable[[World], None]] = {
     "refund.bound": refund_bound,
     "refund.count": refund_count,
     "refund_ask.turn": refund_ask_turn,
+    "refund_ask.pending": refund_ask_pending,
     "refund_done.pending": refund_done_pending,
     "refund_undo.pending": refund_undo_pending,
     "fence.forward": fence_forward,

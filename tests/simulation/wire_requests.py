@@ -563,5 +563,5 @@ BROKEN: Final = [
 
 def _target(action: dict[str, Any]) -> tuple[str, Any]:
     (fields,) = action.values()
-    held = fields.get("Key") or fields["Item"]
+    held = fields["Key"] if "Key" in fields else fields["Item"]
     return fields["TableName"], [held.get("pk"), held.get("sk")]

@@ -39,10 +39,16 @@ CALM_DAYS: Final = 14
 """More days than settlement can be closed in a row, and one for what comes back after them."""
 MINUTE_MS: Final = 60_000
 EDGE_FAULTS: Final = (Fault.LATE, Fault.FREEZE, Fault.FREEZE, Fault.DIE_AFTER, Fault.ANSWER_LOST)
+PARTITION_FAULTS: Final = (Fault.LATE, Fault.FREEZE)
 STAYS_MS: Final = (4_000, 40_000, 400_000, 1_100_000)
-EDGE_STAYS_MS: Final = (1_000, 4_000, 40_000, 200_000)
+EDGE_STAYS_MS: Final = (1_000, 4_000, 40_000, 200_000, 600_000)
 """How long a payer is at a channel."""
 EDGE_LATE_MS: Final = (20_000, 30 * MINUTE_MS, 50 * MINUTE_MS, 5 * HOUR_MS, 26 * HOUR_MS)
+RETRIES_MS: Final = (20_000,) * 8 + (30 * MINUTE_MS, 11 * HOUR_MS)
+"""How long a shop waits before it sends a create again; some do it by hand, much later."""
+FENCE_MS: Final = calendar.GRACE_S * 1000
+"""From a cut-off to the moment its day is closed: the other place where everything meets."""
+BEYOND_GRACE_MS: Final = 60 * MINUTE_MS
 AMOUNTS: Final = (1_000, 250_000, 4_999_990, 5_000_000, 5_000_010, 90_000_000)
 """Rials: the least, usual ones, and those around the cap of the fee."""
 ALL_FAULTS: Final = tuple(Fault)
@@ -83,14 +89,19 @@ def mood(draws: Draws, fault_rate: float | None, *, edge: bool) -> Mood:
     aimed = draws.pick((0, 100, 450)) if fault_rate is None else rate
     if edge and fault_rate is None:
         kinds, rate, aimed = EDGE_FAULTS, draws.pick((0, 10)), 450
+    partitions = edge and fault_rate is None and draws.chance(600)
+    if partitions:
+        kinds = PARTITION_FAULTS
+    skews_ms = (0, 0, 2_000, 50_000, 900_000)
     return Mood(
         fault_per_mille=rate,
         kinds=kinds,
         aimed_per_mille=aimed,
-        skew_ms=draws.pick((0, 0, 2_000, 50_000, 900_000)),
-        repeats_per_mille=draws.pick((0, 20, 100)),
+        skew_ms=draws.pick((*skews_ms, BEYOND_GRACE_MS) if edge else skews_ms),
+        repeats_per_mille=draws.pick((0, 20, 20) if edge else (0, 20, 100)),
         timers_lost_per_mille=draws.pick((0, 0, 600) if edge else (0, 0, 0, 0, 300)),
         delays_ms=EDGE_LATE_MS if edge else LATE_MS,
+        partitions=partitions,
     )
 
 
@@ -131,13 +142,19 @@ def wishes(draws: Draws, shape: Shape) -> list[Wish]:
         ahead = draws.below(3) - 1
         cut = draws.pick(_cut_offs(shape))
         at = cut + 19 * MINUTE_MS + draws.below(3 * MINUTE_MS)
+        if shape.edge and draws.chance(400):  # by a host, perhaps, whose clock is ahead
+            at = cut - 8 * MINUTE_MS + draws.below(8 * MINUTE_MS)
         found.append(Wish(f"settle {n}", at, partial(_settle, book.key, ahead)))
-    if draws.chance(250):
+    if draws.chance(400 if shape.edge else 250):
         channel = draws.pick(shape.channels)
-        at, long = _moment(draws, shape), draws.below(15 * MINUTE_MS)
+        longest = 60 * MINUTE_MS if shape.edge else 15 * MINUTE_MS
+        at, long = _moment(draws, shape), draws.below(longest)
         found.append(Wish("outage", at, partial(_outage, channel, long)))
-    if draws.chance(150):
-        found.append(Wish("another account", _moment(draws, shape), partial(_iban, 0)))
+    if draws.chance(400 if shape.edge else 150):
+        at = _moment(draws, shape)
+        if shape.edge:  # while payouts are on their way
+            at = draws.pick(_cut_offs(shape)) + FENCE_MS + draws.below(40 * MINUTE_MS)
+        found.append(Wish("another account", at, partial(_iban, 0)))
     if draws.chance(200):
         found.append(Wish("redrive", _moment(draws, shape), _redrive))
     for n in range(draws.below(3) if shape.mode == "test" else 0):
@@ -176,8 +193,9 @@ def hot(shape: Shape) -> tuple[tuple[int, int], ...]:
 
 def _moment(draws: Draws, shape: Shape) -> int:
     """Any time of the busy days, most often near a cut-off."""
-    if shape.edge:  # so that the payer is back, and the money booked, around the cut-off
-        return draws.pick(_cut_offs(shape)) - 9 * MINUTE_MS + draws.below(19 * MINUTE_MS // 2)
+    if shape.edge:  # so that the payer is back, and the money booked, around it
+        from_ms = draws.pick((-9 * MINUTE_MS, -9 * MINUTE_MS, FENCE_MS - 3 * MINUTE_MS))
+        return draws.pick(_cut_offs(shape)) + from_ms + draws.below(19 * MINUTE_MS // 2)
     if draws.chance(600):
         return draws.pick(_cut_offs(shape)) - 14 * MINUTE_MS + draws.below(36 * MINUTE_MS)
     return shape.start_ms + draws.below(shape.busy_until_ms - shape.start_ms - 2 * HOUR_MS)
@@ -190,15 +208,7 @@ def _shop(payment: Payment, world: World) -> None:
     """Make a payment; sent again while no answer comes; then the payer is led to it."""
     draws = Draws(payment.seed, "shop")
     order = f"order {payment.n}"
-    body: dict[str, Any] = {
-        "amount": payment.amount,
-        "currency": "IRR",
-        "reference": order,
-        "return_url": "https://shop.example/back",
-    }
-    if payment.channel is not None:
-        body["channel"] = payment.channel
-        body["fallback_channels"] = [c for c in world.shape.channels if c != payment.channel]
+    body = _order(payment, order, world, patient=world.shape.edge and draws.chance(300))
     headers = {"idempotency-key": f"key-{payment.n}"} if draws.chance(300) else {}
     answer = None
     for _ in range(4):
@@ -213,7 +223,7 @@ def _shop(payment: Payment, world: World) -> None:
         )
         if answer is not None and answer.status in {201, 409}:
             break
-        world.engine.sleep(3_000 + draws.below(40_000_000 if draws.chance(50) else 20_000))
+        world.engine.sleep(3_000 + draws.below(draws.pick(RETRIES_MS)))
     if answer is None or answer.status != 201:
         return
     id: str = json.loads(answer.body)["id"]
@@ -230,11 +240,27 @@ def _shop(payment: Payment, world: World) -> None:
         )
 
 
+def _order(payment: Payment, order: str, world: World, *, patient: bool) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "amount": payment.amount,
+        "currency": "IRR",
+        "reference": order,
+        "return_url": "https://shop.example/back",
+    }
+    if payment.channel is not None:
+        body["channel"] = payment.channel
+        body["fallback_channels"] = [c for c in world.shape.channels if c != payment.channel]
+    if patient:
+        body["expires_in_s"] = 7_200
+    return body
+
+
 def _refunds(payment: Payment, id: str, world: World) -> None:
     """Give money back once it came: in parts, twice at once, too much, around the cut-off."""
     draws = Draws(payment.seed, "refunds")
     if world.shape.edge or draws.chance(500):
-        cut = draws.pick(_cut_offs(world.shape)) - 2 * MINUTE_MS + draws.below(3 * MINUTE_MS)
+        cut = draws.pick(_cut_offs(world.shape)) + draws.pick((0, FENCE_MS))
+        cut += draws.below(3 * MINUTE_MS) - 2 * MINUTE_MS
         world.engine.sleep(max(0, cut - world.engine.now_ms))
     for _ in range(6):
         row = world.rules.payments.get(id)
@@ -263,7 +289,7 @@ def _refund(payment: Payment, id: str, key: str, amount: int | None, world: Worl
         )
         if answer is not None and answer.status < 500:
             return
-        me = world.engine.current()
+        me = world.engine.process
         assert me is not None
         world.engine.sleep(
             2_000 + me.draws.below(100 * MINUTE_MS if me.draws.chance(100) else 9_000)
@@ -407,12 +433,14 @@ def days(shape: Shape) -> list[dt.date]:
 def build(schedule: "Schedule") -> World:
     """The world of a schedule, ready to run."""
     draws = Draws(schedule.seed, "schedule")
-    edge = draws.chance(350)
+    edge = draws.chance(450)
     rough = _without_oddities(mood(draws, schedule.fault_rate, edge=edge), schedule.without)
     big = shape(draws, schedule.profile, edge=edge)
     wished = wishes(draws, big)
     world = World(schedule.seed, rough, big, schedule.only)
     world.engine.hot = hot(big)
+    world.engine.fences = tuple(cut + FENCE_MS for cut in _cut_offs(big))
+    world.engine.partitioned = world.cut_off_channels
     world.wished = tuple(wish.name for wish in wished)
     for wish in wished:
         if wish.name not in schedule.without:

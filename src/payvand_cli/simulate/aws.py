@@ -19,6 +19,8 @@ from payvand_cli.simulate.memory import Memory
 
 MONEY: Final = frozenset({"payments", "settlement"})
 REDELIVER_MS: Final = 1_000
+REPEATS_MAX: Final = 30
+"""Of one schedule: each leaves a second chain of timers, and chains multiply."""
 STREAM_BATCH: Final = 10
 
 
@@ -101,7 +103,7 @@ class Queues:
         self.live: dict[int, Message] = {}
         self.dead: list[Message] = []
         self.failed: Callable[[BaseException], None] = lambda _: None
-        self._next = 0
+        self._next = self._repeats = 0
         self._draws = Draws(engine.seed, "queues")
 
     # ── the client ────────────────────────────────────────────────────────────────────────────
@@ -146,7 +148,9 @@ class Queues:
         self.live[self._next] = Message(queue, body, subject(body))
         travel_ms = 5 + self._draws.below(200)
         self.engine.at(self.engine.now_ms + delay_ms + travel_ms, self._deliver, self._next)
-        if not calm and self._draws.chance(self.engine.mood.repeats_per_mille):
+        repeated = self._draws.chance(self.engine.mood.repeats_per_mille)
+        if not calm and repeated and self._repeats < REPEATS_MAX:
+            self._repeats += 1
             again_ms = delay_ms + travel_ms + self._draws.below(self._draws.pick((60, 30_000)))
             self.engine.at(self.engine.now_ms + again_ms, self._deliver, self._next)
         return {}

@@ -123,17 +123,31 @@ def story(schedule: "Schedule", plant: str | None) -> list[str]:
 
 
 def hunt(names: Sequence[str], seed: int, jobs: int) -> bool:
-    """Plant each bug in turn; print when it was found. Whether every one was, in its time."""
+    """Plant each bug in turn; print when it was found. Whether every one was, in its time.
+
+    The schedule that finds a bug is run once more without it, and must break nothing.
+    """
     from payvand_cli.simulate.plants import PLANTS
 
-    orders = [Order(seed, PLANTS[name].within, PLANTS[name].profile, None, name) for name in names]
-    all_found = True
+    bugs = [PLANTS[name] for name in names]
+    orders = [Order(seed + b.first, b.within, b.profile, None, b.name) for b in bugs]
+    all_right = True
     with multiprocessing.get_context("spawn").Pool(jobs, maxtasksperchild=8) as pool:
-        for order, made in zip(orders, pool.imap(stretch, orders), strict=True):
+        for order, (made, clean) in zip(orders, pool.imap(_found, orders), strict=True):
             found = f"{made.schedules:>5} of {order.count:>5}" if made.failed else "NOT FOUND     "
-            print(f"{order.plant:32} {found}  {made.failed[0][1] if made.failed else ''}"[:150])
-            all_found &= bool(made.failed)
-    return all_found
+            also = "" if clean else "ALSO WITHOUT IT "
+            what = made.failed[0][1] if made.failed else ""
+            print(f"{order.plant:32} {found}  {also}{what}"[:150])
+            all_right &= bool(made.failed) and clean
+    return all_right
+
+
+def _found(order: Order) -> tuple[Sum, bool]:
+    made = stretch(order)
+    if not made.failed:
+        return made, True
+    alone = stretch(Order(made.failed[0][0], 1, order.profile, order.fault_rate, None))
+    return made, not alone.failed
 
 
 def simulate(
@@ -156,10 +170,11 @@ def simulate(
 
     if plant == "list":
         for known in PLANTS.values():
-            print(f"{known.name:34} {known.within or 'by hand':>7}  {known.what}")
+            where = f"{known.within:>6,} from {known.first:<6,} {known.profile:9}"
+            print(f"{known.name:34} {where} {known.what}")
         return
     if plant is not None and plant not in PLANTS:
-        names = [name for name in fnmatch.filter(PLANTS, plant) if PLANTS[name].within]
+        names = fnmatch.filter(PLANTS, plant)
         if not names:
             raise typer.BadParameter(f"no bug is called {plant!r}; see --plant list")
         raise SystemExit(0 if hunt(names, seed, jobs) else 1)

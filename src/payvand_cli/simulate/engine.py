@@ -21,6 +21,10 @@ SDK_TRIES: Final = 3
 """How often the AWS client sends one request (payvand.edge.wiring)."""
 CLIENT_GIVES_UP_MS: Final = 6_000
 HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 24 * HOUR_MS
+FAULTS_MAX: Final = 80
+"""Of one schedule: each may leave a second chain of timers, and chains multiply."""
+ALIGNED_MS: Final = 20_000
 LATE_MS: Final = (5_000, 40_000, 600_000, 5 * HOUR_MS, 26 * HOUR_MS, 62 * HOUR_MS)
 """How long a lost request may travel, or a process stand still, before it goes on."""
 _MASK: Final = (1 << 64) - 1
@@ -91,29 +95,48 @@ class Mood:
     """Messages and stream batches that arrive twice."""
     timers_lost_per_mille: int
     delays_ms: tuple[int, ...] = LATE_MS
+    partitions: bool = False
+    """Whether a call is late because the network fails: then channels are not reached, either."""
 
 
-class Process(greenlet):
+class Process:
     """One run of a function, or one person's doing."""
 
+    __slots__ = (
+        "calls",
+        "done",
+        "draws",
+        "engine",
+        "failure",
+        "gone",
+        "name",
+        "ours",
+        "over",
+        "result",
+        "skew_ms",
+        "waiter",
+        "work",
+        "worker",
+    )
+
     def __init__(self, engine: "Engine", name: str, work: Callable[[], Any], *, ours: bool) -> None:
-        super().__init__(self._go, engine.hub)
         self.engine = engine
         self.name = name
         self.work = work
         self.ours = ours
         self.draws = Draws(engine.seed, name)
+        self.worker: Worker | None = None
         self.skew_ms = 0
         self.calls = 0
         self.gone = False
         self.over = False
-        self.started = False
         self.result: Any = None
         self.failure: Exception | None = None
         self.waiter: Process | None = None
         self.done: Callable[[Process], None] | None = None
 
-    def _go(self) -> None:
+    def run(self) -> None:
+        """Work to the end, or to death."""
         try:
             self.result = self.work()
         except Died:
@@ -128,7 +151,50 @@ class Process(greenlet):
             self.done(self)
         if self.waiter is not None:
             waiter, self.waiter = self.waiter, None
-            self.engine.at(self.engine.now_ms, waiter.switch)
+            self.engine.at(self.engine.now_ms, waiter.resume)
+
+    def begin(self) -> None:
+        """Run on a stack of its own, until it first gives way."""
+        idle = self.engine.idle
+        self.worker = idle.pop() if idle else Worker(self.engine.hub, idle)
+        self.worker.process = self
+        self.resume()
+
+    def resume(self) -> None:
+        """Go on where it gave way, until it gives way again."""
+        assert self.worker is not None
+        self.engine.process = self
+        self.worker.switch()
+        self.engine.process = None
+
+    def kill(self) -> None:
+        """End it where it stands, if it has begun and is not over."""
+        if self.worker is not None and self.worker.process is self and not self.worker.dead:
+            self.gone = True
+            self.engine.process = self
+            self.worker.throw(Died)
+
+
+class Worker(greenlet):
+    """A stack that processes run on, one after another: a new one for each would be slow."""
+
+    def __init__(self, hub: greenlet, idle: "list[Worker]") -> None:
+        super().__init__(self._serve, hub)
+        self.process: Process | None = None
+        self._hub = hub
+        self._idle = idle
+
+    def _serve(self) -> None:
+        while True:
+            assert self.process is not None
+            self.process.run()  # what it raises ends this worker, and is the hub's
+            self.process = None
+            self._idle.append(self)
+            self._hub.switch()
+
+
+_IDLE: Final[dict[greenlet, list[Worker]]] = {}
+"""Workers without work, of each thread's main greenlet."""
 
 
 class Engine:
@@ -142,18 +208,25 @@ class Engine:
         self.mood = mood
         self.only = only
         self.hub = getcurrent()
+        self.idle = _IDLE.setdefault(self.hub, [])
+        self.process: Process | None = None
+        """The one that runs now; None between them."""
         self.calm_at_ms = start_ms
         self.lab_offset_ms = 0
+        self.fences: tuple[int, ...] = ()
+        """When days are closed."""
         self.hot: tuple[tuple[int, int], ...] = ()
         self.faults: list[tuple[int, str, str]] = []
         self.steps = 0
         self.steps_max = 1 << 62
         self.exhausted: Callable[[], None] = lambda: None
+        self.partitioned: Callable[[int], None] = lambda _: None
         self.names: dict[str, int] = {}
         self.note: Callable[[str], None] | None = None
         self._heap: list[tuple[int, int, Callable[..., Any], tuple[Any, ...]]] = []
         self._order = 0
-        self._alive: set[Process] = set()
+        self._until_ms = start_ms
+        self._begun: list[Process] = []
 
     # ── time ──────────────────────────────────────────────────────────────────────────────────
 
@@ -164,26 +237,31 @@ class Engine:
 
     def run(self, until_ms: int) -> None:
         """Let time pass until then."""
-        heap = self._heap
+        heap, pop = self._heap, heapq.heappop
+        self._until_ms = until_ms
         while heap and heap[0][0] <= until_ms:
-            when, _, do, args = heapq.heappop(heap)
+            when, _, do, args = pop(heap)
             self.now_ms = max(self.now_ms, when)
             do(*args)
         self.now_ms = max(self.now_ms, until_ms)
 
     def pause(self, process: Process, ms: int) -> None:
-        """Give way for a while."""
+        """Give way for a while; to nobody, when nothing else happens in that time."""
+        then_ms = self.now_ms + ms
+        heap = self._heap
+        if then_ms <= self._until_ms and (not heap or then_ms < heap[0][0]):
+            self.now_ms = then_ms
+            return
         self._order += 1
-        heapq.heappush(self._heap, (self.now_ms + ms, self._order, process.switch, ()))
+        heapq.heappush(heap, (then_ms, self._order, process.resume, ()))
         self.hub.switch()
         if process.gone:
             raise Died
 
     def sleep(self, ms: int) -> None:
         """The current process waits."""
-        process = getcurrent()
-        if isinstance(process, Process):
-            self.pause(process, ms)
+        if self.process is not None:
+            self.pause(self.process, ms)
 
     # ── processes ─────────────────────────────────────────────────────────────────────────────
 
@@ -196,18 +274,17 @@ class Engine:
         process = Process(self, f"{name}#{n}", work, ours=ours)
         if ours and self.mood.skew_ms and self.now_ms < self.calm_at_ms:
             process.skew_ms = process.draws.below(2 * self.mood.skew_ms + 1) - self.mood.skew_ms
-        self._alive.add(process)
-        self.at(self.now_ms + delay_ms, self._start, process)
+        self.at(self.now_ms + delay_ms, self._begin, process)
         return process
 
-    def _start(self, process: Process) -> None:
-        process.started = True
-        process.switch()
+    def _begin(self, process: Process) -> None:
+        self._begun.append(process)
+        process.begin()
 
     def join(self, process: Process, within_ms: int) -> bool:
         """Wait for another process; False when it took longer than we wait."""
-        me = getcurrent()
-        assert isinstance(me, Process)
+        me = self.process
+        assert me is not None
         if not process.over:
             process.waiter = me
             self.at(self.now_ms + within_ms, self._tired, process, me)
@@ -217,33 +294,24 @@ class Engine:
     def _tired(self, process: Process, waiter: Process) -> None:
         if process.waiter is waiter:
             process.waiter = None
-            waiter.switch()
+            waiter.resume()
 
     @property
     def lab_ms(self) -> int:
         """The lab's clock: real time, and what a developer added to it."""
         return self.now_ms + self.lab_offset_ms
 
-    @staticmethod
-    def current() -> Process | None:
-        """The process that runs now; None between them."""
-        process = getcurrent()
-        return process if isinstance(process, Process) else None
-
     def wall_s(self) -> float:
         """The host's clock as the current process sees it."""
-        process = getcurrent()
-        skew_ms = process.skew_ms if isinstance(process, Process) else 0
+        skew_ms = self.process.skew_ms if self.process is not None else 0
         return (self.now_ms + skew_ms) / 1000
 
     def end(self) -> None:
         """Kill whatever still waits, so that nothing of this schedule lives on."""
         self._heap.clear()
-        for process in self._alive:
-            if process.started and not process.dead:
-                process.gone = True
-                process.throw(Died)
-        self._alive.clear()
+        for process in self._begun:
+            process.kill()
+        self.process = None
 
     # ── calls ─────────────────────────────────────────────────────────────────────────────────
 
@@ -261,8 +329,8 @@ class Engine:
         With `silence` the caller sends once and gets that when no answer comes; without, it is the
         AWS client, which sends again a few times.
         """
-        process = getcurrent()
-        if not isinstance(process, Process):
+        process = self.process
+        if process is None:
             return effect()
         if process.gone:
             raise Died
@@ -287,7 +355,7 @@ class Engine:
         raise silence() if silence else error
 
     def _fault(self, process: Process, where: str, drawn: int, *, money: bool) -> Fault | None:
-        if self.now_ms >= self.calm_at_ms or not process.ours:
+        if self.now_ms >= self.calm_at_ms or not process.ours or len(self.faults) >= FAULTS_MAX:
             return None
         rate = self.mood.fault_per_mille
         if money and any(first <= self.now_ms <= last for first, last in self.hot):
@@ -322,7 +390,14 @@ class Engine:
         if fault is Fault.THROTTLE:
             self.pause(process, 50)
             return _client_error("ProvisionedThroughputExceededException")
+        return self._late(process, fault, effect, late_max_ms)
+
+    def _late(
+        self, process: Process, fault: Fault, effect: Callable[[], Any], late_max_ms: int
+    ) -> Exception | None:
         delay_ms = min(self._delay(process), late_max_ms, max(1, self.calm_at_ms - self.now_ms))
+        if self.mood.partitions:
+            self.partitioned(delay_ms)
         if fault is Fault.FREEZE:
             self.pause(process, delay_ms)
             return None
@@ -334,6 +409,11 @@ class Engine:
         return ReadTimeoutError(endpoint_url="simulated")
 
     def _delay(self, process: Process) -> int:
+        """Any time; in a partition as often as not until a little after the next fence."""
+        if self.mood.partitions and process.draws.chance(500):
+            ahead_ms = next((m - self.now_ms for m in self.fences if m > self.now_ms), DAY_MS)
+            if ahead_ms < HOUR_MS:
+                return ahead_ms + process.draws.below(ALIGNED_MS)
         longest = process.draws.pick(self.mood.delays_ms)
         return 1_000 + process.draws.below(longest)
 

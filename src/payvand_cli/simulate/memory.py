@@ -166,7 +166,8 @@ class Memory:
         self._previous: dict[tuple[str, Any, Any], Item | None] = {}
         self._tokens: dict[str, _Replay] = {}
         self._epoch = 0
-        self._second = -1
+        self._second = self._day = -1
+        self._date = ""
         self._headers: dict[str, str] = {}
 
     # ── reads ─────────────────────────────────────────────────────────────────────────────────
@@ -560,7 +561,12 @@ class Memory:
         second = int(self._now())
         if second != self._second:
             self._second = second
-            self._headers = {"date": formatdate(second, usegmt=True)}
+            day, of_day = divmod(second, 86_400)
+            if day != self._day:  # formatting a date is slow
+                self._day, self._date = day, formatdate(second, usegmt=True)[:-12]
+            minute = of_day // 60
+            time = f"{minute // 60:02}:{minute % 60:02}:{of_day % 60:02} GMT"
+            self._headers = {"date": self._date + time}
         return {"HTTPStatusCode": 200, "HTTPHeaders": self._headers, "RetryAttempts": 0}
 
     def _refuse(self, operation: str, message: str) -> NoReturn:

@@ -40,7 +40,7 @@ IN_FLIGHT_MAX_MS: Final = 40_000
 Without that no protocol could be safe (assumption 4 of docs/simulation.md).
 """
 REFUSES_PER_MILLE: Final = 200
-BANK_TAKES_MS: Final = 30 * 60_000
+BANK_TAKES_MS: Final = (4 * 60_000, 4 * 60_000, 30 * 60_000)
 BANK_RETURNS_MS: Final = 40 * 3_600_000
 
 
@@ -418,7 +418,7 @@ class SimulatedBank:
         reference = key.removeprefix("bank/out/").removesuffix(".json")
         if self.sent.setdefault(reference, content) != content:
             self.differing.append(reference)
-        delay_ms = 30_000 + self._draws.below(BANK_TAKES_MS)
+        delay_ms = 30_000 + self._draws.below(self._draws.pick(BANK_TAKES_MS))
         self.engine.at(self.engine.now_ms + delay_ms, self._work, reference)
 
     def _work(self, reference: str) -> None:

@@ -47,6 +47,8 @@ class Plant:
     within: int
     profile: str
     put: Planted
+    first: int = 0
+    """The seed its search begins with: for what is met once in some thousand schedules."""
 
 
 PLANTS: Final[dict[str, Plant]] = {}
@@ -65,12 +67,12 @@ def swapped(owner: Any, **changes: Any) -> Iterator[None]:
             setattr(owner, name, value)
 
 
-def plant(within: int, profile: str = "mixed") -> Callable[[Planted], Planted]:
+def plant(within: int, profile: str = "mixed", first: int = 0) -> Callable[[Planted], Planted]:
     """Register a bug under the name of the function that plants it."""
 
     def register(put: Planted) -> Planted:
         name = put.__name__.strip("_")
-        PLANTS[name] = Plant(name, (put.__doc__ or "").strip(), within, profile, put)
+        PLANTS[name] = Plant(name, (put.__doc__ or "").strip(), within, profile, put, first)
         return put
 
     return register
@@ -83,17 +85,10 @@ def nothing(*_: Any, **__: Any) -> None:
 # ── guards ────────────────────────────────────────────────────────────────────────────────────
 
 GUARD_WITHIN: Final = 1_000
-NOT_YET: Final = 0
-"""`within` of a bug that no schedule has met within a thousand: looked for by hand, not in CI."""
-NOT_YET_GUARDS: Final = frozenset(
-    {
-        "confirm.not_moved",
-        "move.open",
-        "refund.once",
-        "refund_ask.turn",
-        "refund_done.pending",
-    }
-)
+RARE_FIRST: Final[Mapping[str, int]] = {"move.open": 4_000, "refund_ask.turn": 1_000}
+"""Seed a search begins with, where two processes must meet in one moment: once in thousands."""
+OF_ZARINPAL: Final = frozenset({"confirm.not_moved", "refund.once", *RARE_FIRST})
+"""Met sooner where payers choose among one channel, which is asked and keeps no refund keys."""
 NOT_BY_SIMULATION: Final[Mapping[str, str]] = {
     "confirm.rev": "settlement meets the payment again: only the hours until then are lost",
     "late.rev": "settlement meets the payment again: only the hours until then are lost",
@@ -124,9 +119,10 @@ for _name in GUARDS:
         PLANTS[_plant] = Plant(
             _plant,
             f"the condition {_name} is not asked of the database",
-            NOT_YET if _name in NOT_YET_GUARDS else GUARD_WITHIN,
-            "mixed",
+            GUARD_WITHIN,
+            "zarinpal" if _name in OF_ZARINPAL else "mixed",
             _without_guard(_name),
+            RARE_FIRST.get(_name, 0),
         )
 
 
@@ -160,32 +156,18 @@ def any_amount_pays() -> Iterator[None]:
         yield
 
 
-@plant(NOT_YET)
-@contextmanager
-def fresh_token() -> Iterator[None]:
-    """A create that came second answers with its own token instead of the stored one."""
-    real = Payments.create
-
-    def put(self: Any, payment: Any) -> None:
-        try:
-            real(self, payment)
-        except Overtaken:
-            return
-
-    with swapped(Payments, create=put):
-        yield
-
-
-@plant(NOT_YET)
+@plant(1_000, "zarinpal")
 @contextmanager
 def timer_for_candidate() -> Iterator[None]:
     """The timer is sent for the id just minted, also when the reference names another."""
     real = create.arm
+    armed: set[tuple[int, str]] = set()
 
     def arm(live: Any, id: PaymentId, now: Any) -> None:
-        me = live.queues._client.engine.current()
-        if not getattr(me, "armed", False):
-            me.armed = True
+        engine = live.queues._client.engine
+        me = (engine.seed, engine.process.name)
+        if me not in armed:
+            armed.add(me)
             real(live, id, now)
 
     with swapped(create, arm=arm):
@@ -213,8 +195,7 @@ def one_timer() -> Iterator[None]:
 def extra_kept() -> Iterator[None]:
     """Money that cannot be booked is not given back."""
 
-    def keep(channel: Any, payment: Any, index: Any, taken: Any) -> Answer:
-        del channel, payment, index, taken
+    def keep(*_: Any) -> Answer:
         return Answer(Verdict.DEAD)
 
     with swapped(resolve, _give_back=keep):
@@ -237,7 +218,7 @@ def last_word_forgotten() -> Iterator[None]:
         yield
 
 
-@plant(NOT_YET, "noticebank")
+@plant(1_000)
 @contextmanager
 def notice_acknowledged_first() -> Iterator[None]:
     """A notice gets its 200 whether or not it was booked."""
@@ -347,7 +328,7 @@ def no_fence() -> Iterator[None]:
         yield
 
 
-@plant(NOT_YET)
+@plant(1_000, "zarinpal", first=13_000)
 @contextmanager
 def fence_after_reading() -> Iterator[None]:
     """The fence stands after the days were read."""
@@ -367,7 +348,7 @@ def fence_after_reading() -> Iterator[None]:
         yield
 
 
-@plant(NOT_YET)
+@plant(1_000, "zarinpal")
 @contextmanager
 def moved_in_memory() -> Iterator[None]:
     """Settlement leaves open payments out of the day without saying so on them."""
@@ -375,7 +356,7 @@ def moved_in_memory() -> Iterator[None]:
         yield
 
 
-@plant(NOT_YET)
+@plant(1_000, "zarinpal", first=4_000)
 @contextmanager
 def refused_move_keeps_the_copy() -> Iterator[None]:
     """A payment booked while settlement read its day is taken as it was read."""
@@ -422,7 +403,7 @@ def seal_before_lines() -> Iterator[None]:
         yield
 
 
-@plant(NOT_YET)
+@plant(1_000)
 @contextmanager
 def lines_under_one_key() -> Iterator[None]:
     """Every run writes its lines to the same object."""
@@ -516,7 +497,7 @@ def new_payout_reference() -> Iterator[None]:
         yield
 
 
-@plant(NOT_YET)
+@plant(1_000)
 @contextmanager
 def iban_of_today() -> Iterator[None]:
     """A payout goes to the merchant's present account, not to the one its seal names."""
@@ -573,7 +554,7 @@ def stream_read_without_telling() -> Iterator[None]:
 # ── clocks and tenants ────────────────────────────────────────────────────────────────────────
 
 
-@plant(NOT_YET)
+@plant(1_000, "zarinpal", first=10_000)
 @contextmanager
 def clocks_not_compared() -> Iterator[None]:
     """A host whose clock is wrong writes money all the same."""

@@ -153,8 +153,7 @@ class Rules:
 
     def _born(self, id: str) -> None:
         payment = PaymentId.parse(id)
-        seals = self.seals.get(payment.book.key)
-        if seals and payment.day.isoformat() <= seals[-1]["through"]:
+        if payment.day.isoformat() <= self.closing.get(payment.book.key, ""):
             self.born_late.add(id)
 
     def _failed(self, row: Row) -> None:
@@ -252,8 +251,8 @@ class Rules:
             if was is not None:
                 kept = all(was[n] == refund[n] for n in ("id", "amount", "day", "at"))
                 hold(kept, "10 refunds bounded", f"{id}: refund {key} was rewritten")
-                final = was["state"] == "pending" or was["state"] == refund["state"]
-                hold(final, "12 edges", f"{id}: refund {was['state']} became {refund['state']}")
+                same = was["state"] == "pending" or was == refund
+                hold(same, "12 edges", f"{id}: refund {was['state']} became {refund}")
             if refund["state"] != "failed":
                 booked += refund["amount"]
             self._expect(f"f:{id}:{key}")
@@ -400,13 +399,20 @@ class Rules:
         hold(first == event["id"], "11 told after the commit", f"{event['type']} of {id}: two ids")
         self.told_types.setdefault(id, set()).add(event["type"])
 
+    def acknowledged(self, session: Session, told: Mapping[str, Any]) -> None:
+        """A channel was told that its notice arrived: it will not repeat it."""
+        row = self.payments.get(session.payment_id)
+        if told["verdict"] == "paid" and session.taken == session.money and row is not None:
+            over = row["status"] not in OPEN
+            hold(over, "6 resolved in time", f"{session.payment_id}: a notice was waved through")
+
     # ── when all is quiet ─────────────────────────────────────────────────────────────────────
 
     def unfinished(self, handed: Collection[str]) -> str | None:
         """What is not over yet, or None: then the final rules may be asked.
 
         `handed` are the payments a merchant got an answer about: one nobody heard of may stay open,
-        because nobody can pay it (it is shown as expired). So may one put into a day already sealed
+        because nobody can pay it (it is shown as expired). So may one put into a day already fenced
         whose timers were all lost: nothing meets it but a redrive, or its payer.
         """
         for id, row in self.payments.items():

@@ -53,8 +53,11 @@ from payvand_cli.simulate.rules import OPEN, RuleBroken, Rules, hold
 
 BASE: Final = "https://pay.example"
 GATEWAY_MS: Final = 29_000
-STEPS_MAX: Final = 6_000
-"""Calls of one schedule. The roughest ones need a third; more is a message that breeds."""
+STEPS_MAX: Final = 20_000
+"""Calls of one schedule: ten times what the roughest ones need. More never ends."""
+PAGE_ITEMS: Final = (2, 3, 100)
+"""Items of a page of the store: small ones, so that reading goes on over several."""
+PARTITION_MAX_MS: Final = 3_600_000
 TEST_SLICE_S: Final = 900
 _LOGICAL: Final = re.compile(r"(?<!^)(?=[A-Z])")
 _EXPECTED: Final = (
@@ -155,7 +158,7 @@ class _Secrets:
         return self._draws().token(n).hex()
 
     def _draws(self) -> Draws:
-        process = self._engine.current()
+        process = self._engine.process
         return process.draws if process else Draws(self._engine.seed, "hub")
 
 
@@ -211,7 +214,7 @@ class World:
         self.memory = Memory(
             deployed().tables,
             now=lambda: engine.now_ms / 1000,
-            page_items=2,
+            page_items=Draws(seed, "pages").pick(PAGE_ITEMS),
             on_write=self._wrote,
         )
         self.queues = aws.Queues(engine, deployed().queues, WORKERS)
@@ -296,7 +299,7 @@ class World:
                 parts.append(f"{field}={next(iter(now.values()))}")
         if "legs" in new and "legs" not in (old or {}):
             parts.append("booked " + new["pk"]["S"].split("#")[1])
-        who = self.engine.current()
+        who = self.engine.process
         by = f" by {who.name}" if who else ""
         if parts:
             self.engine.note(f"{name} {' '.join(parts)}{by}")
@@ -341,6 +344,12 @@ class World:
         watched = self.queues.waits_for(session.payment_id)
         hold(watched, "6 resolved in time", f"{session.payment_id}: taken, and nobody was to ask")
 
+    def cut_off_channels(self, long_ms: int) -> None:
+        """No channel is reached for a while: past a fence, but not for days."""
+        until_ms = self.engine.now_ms + min(long_ms, PARTITION_MAX_MS)
+        for channel in self.channels.values():
+            channel.silent = (self.engine.now_ms, until_ms)
+
     def jump(self, seconds: int) -> None:
         """Move the lab's clock; it never goes back."""
         self.engine.lab_offset_ms += seconds * 1000
@@ -354,7 +363,7 @@ class World:
         def answer() -> Try:
             self.rules.notified(json.loads(raw))
             calm = self.engine.now_ms >= self.engine.calm_at_ms
-            process = self.engine.current()
+            process = self.engine.process
             down = process is not None and not calm and process.draws.chance(100)
             return Try(500 if down else 200)
 
@@ -371,11 +380,14 @@ class World:
 
     def _tell_us(self, channel: SimulatedChannel, session: Session, body: str, tries: int) -> None:
         """A channel's server repeats itself until it is understood."""
-        me = self.engine.current()
+        me = self.engine.process
         assert me is not None
         self.engine.sleep(me.draws.below(20_000))
         stale = me.draws.chance(300) or tries < 60
         for n in range(tries):
+            silent_ms = channel.silent[1] - self.engine.now_ms
+            if silent_ms > 0:
+                self.engine.sleep(silent_ms)
             told = body if stale else notice_body(session)
             answer = self.http(
                 callback.give_notice,
@@ -387,6 +399,7 @@ class World:
                 subject=session.token,
             )
             if answer is not None and answer.status == 200:
+                self.rules.acknowledged(session, json.loads(told))
                 return
             self.engine.sleep(min(3_600_000, 120_000 * (n + 1)) + me.draws.below(60_000))
 

@@ -25,6 +25,7 @@ NAMES: Final = frozenset(
     }
 )  # fmt: skip
 
+_dump: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _fields: dict[str, Any] = {}
 _metrics: dict[str, tuple[float, str]] = {}
 _started: list[float] = []
@@ -101,5 +102,5 @@ def end(context: Any = None) -> None:
                 {"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": shown}
             ],
         }
-    sys.stdout.write(json.dumps(line, separators=(",", ":"), ensure_ascii=False) + "\n")
+    sys.stdout.write(_dump(line) + "\n")
     sys.stdout.flush()

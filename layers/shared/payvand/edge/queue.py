@@ -82,8 +82,7 @@ class Delivery:
     tries: int
 
 
-def _dump(message: Message) -> str:
-    return json.dumps(message, separators=(",", ":"))
+_dump: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def _postpone(postpone: Callable[[str, int], None] | None, receipt: str, delay_s: int) -> None:

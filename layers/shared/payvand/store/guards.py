@@ -40,6 +40,7 @@ GUARDS: Final[dict[str, str]] = {
     "refund.bound": "#refunded <= :room",
     "refund.count": "size(#refunds) < :most",
     "refund_ask.turn": "#refunds.#key.#asked = :seen",
+    "refund_ask.pending": "#refunds.#key.#state = :pending",
     "refund_done.pending": "#refunds.#key.#state = :pending",
     "refund_undo.pending": "#refunds.#key.#state = :pending",
     # Settlement: rules R1, R2 and R6

@@ -354,12 +354,19 @@ class Payments:
         self._payments.transact([change, posting, self._day_open(payment.id.book, refund.day)])
 
     def ask_refund(self, payment: Payment, refund: Refund, now_ms: int) -> None:
-        """Take the next turn at asking the channel. Raises Overtaken when another took it."""
+        """Take the next turn at asking the channel.
+
+        Raises Overtaken when another took it, or the refund is decided.
+        """
         self._update(
             payment,
             "SET #refunds.#key.#asked = :now",
-            guard("refund_ask.turn"),
-            {":now": now_ms, ":seen": refund.asked_at_ms},
+            guard("refund_ask.turn", "refund_ask.pending"),
+            {
+                ":now": now_ms,
+                ":seen": refund.asked_at_ms,
+                ":pending": RefundState.PENDING.value,
+            },
             {"#key": refund.key},
         )
 

@@ -11,6 +11,7 @@ import time
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from payvand.errors import Overtaken, refusals
@@ -57,20 +58,20 @@ def to_wire(value: Any) -> dict[str, Any]:
 
 def from_wire(value: Mapping[str, Any]) -> Any:
     """The inverse of `to_wire`."""
-    ((kind, inner),) = value.items()
-    match kind:
-        case "S" | "BOOL":
-            return inner
-        case "N":
-            return int(inner)
-        case "NULL":
-            return None
-        case "B":  # a stream's event is JSON and says bytes in base64
-            return b64decode(inner) if isinstance(inner, str) else bytes(inner)
-        case "M":
-            return {name: from_wire(part) for name, part in inner.items()}
-        case "L":
-            return [from_wire(part) for part in inner]
+    return item_from_wire({"": value})[""]
+
+
+def _nested(kind: str, inner: Any) -> Any:
+    if kind == "M":
+        return item_from_wire(inner)
+    if kind == "L":
+        return [from_wire(part) for part in inner]
+    if kind == "B":  # a stream's event is JSON and says bytes in base64
+        return b64decode(inner) if isinstance(inner, str) else bytes(inner)
+    if kind == "BOOL":
+        return inner
+    if kind == "NULL":
+        return None
     raise TypeError(f"{kind} has no place in a table")
 
 
@@ -81,7 +82,11 @@ def item_to_wire(item: Mapping[str, Any]) -> dict[str, Any]:
 
 def item_from_wire(wire: Mapping[str, Any]) -> Item:
     """The inverse of `item_to_wire`."""
-    return {name: from_wire(value) for name, value in wire.items()}
+    return {  # most values are texts and numbers: no call for each
+        name: inner if kind == "S" else int(inner) if kind == "N" else _nested(kind, inner)
+        for name, value in wire.items()
+        for kind, inner in value.items()
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,7 @@ _HTTP_DATE: Final = re.compile(
 )
 
 
+@lru_cache(maxsize=1)
 def _http_date_ms(text: str) -> int:
     """A Date header, `Mon, 04 May 2026 08:30:00 GMT`; `email.utils` would take 5 ms to load."""
     found = _HTTP_DATE.fullmatch(text)
@@ -112,6 +118,13 @@ def _http_date_ms(text: str) -> int:
     hour, minute, second = int(found[4]), int(found[5]), int(found[6])
     at = dt.datetime(int(found[3]), month, int(found[1]), hour, minute, second, tzinfo=dt.UTC)
     return int(at.timestamp() * 1000)
+
+
+@lru_cache(maxsize=64)
+def _tokens(text: str) -> tuple[list[str], list[str]]:
+    """The names and the values an expression uses; a function has but a few expressions."""
+    tokens = sorted(set(_TOKENS.findall(text)))
+    return [t for t in tokens if t[0] == "#"], [t for t in tokens if t[0] == ":"]
 
 
 class Table:
@@ -166,13 +179,12 @@ class Table:
     def _expressions(
         parts: Mapping[str, str], values: Mapping[str, Any], names: Mapping[str, str]
     ) -> Item:
-        parts = {name: text for name, text in parts.items() if text}
-        tokens = set(_TOKENS.findall(" ".join(parts.values())))
-        out: Item = dict(parts)
-        if used := {t: names.get(t, t[1:]) for t in sorted(tokens) if t[0] == "#"}:
-            out["ExpressionAttributeNames"] = used
-        if used_values := {t: to_wire(values[t]) for t in sorted(tokens) if t[0] == ":"}:
-            out["ExpressionAttributeValues"] = used_values
+        out: Item = {name: text for name, text in parts.items() if text}
+        name_tokens, value_tokens = _tokens(" ".join(out.values()))
+        if name_tokens:
+            out["ExpressionAttributeNames"] = {t: names.get(t, t[1:]) for t in name_tokens}
+        if value_tokens:
+            out["ExpressionAttributeValues"] = {t: to_wire(values[t]) for t in value_tokens}
         return out
 
     def write(self, request: Item) -> None:
