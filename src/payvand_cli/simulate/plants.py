@@ -85,7 +85,11 @@ def nothing(*_: Any, **__: Any) -> None:
 # ── guards ────────────────────────────────────────────────────────────────────────────────────
 
 GUARD_WITHIN: Final = 1_000
-RARE_FIRST: Final[Mapping[str, int]] = {"move.open": 4_000, "refund_ask.turn": 1_000}
+RARE_FIRST: Final[Mapping[str, int]] = {
+    "move.open": 4_000,
+    "payout.not_returned": 3_000,
+    "refund_ask.turn": 1_000,
+}
 """Seed a search begins with, where two processes must meet in one moment: once in thousands."""
 OF_ZARINPAL: Final = frozenset({"confirm.not_moved", "refund.once", *RARE_FIRST})
 """Met sooner where payers choose among one channel, which is asked and keeps no refund keys."""
