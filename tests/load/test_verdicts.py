@@ -48,6 +48,16 @@ def taken(**changes: Any) -> Facts:
     return facts(takings=[dataclasses.replace(one, **changes)])
 
 
+def second_taking(refunded: int) -> Taking:
+    """Another tab paid the executed payment, too."""
+    return Taking("noticebank", "nb_1", paid_id(), AMOUNT, "kept", refunded)
+
+
+def test_a_second_taking_that_was_refunded_whole_is_in_order() -> None:
+    found = facts(takings=[*facts().takings, second_taking(refunded=AMOUNT)])
+    assert list(verdicts.taken_once(found)) == []
+
+
 def test_a_rush_in_order_is_silent() -> None:
     found = verdicts.verdicts(facts())
     assert [verdict for verdict in found if verdict.wrong] == []
@@ -82,12 +92,13 @@ BROKEN: list[tuple[str, Callable[[Facts], Any], Facts, str]] = [
     (
         "taken twice, kept twice",
         verdicts.taken_once,
-        facts(
-            takings=[
-                *facts().takings,
-                Taking("noticebank", "nb_1", paid_id(), AMOUNT, "kept"),
-            ]
-        ),
+        facts(takings=[*facts().takings, second_taking(refunded=0)]),
+        "kept 2 times",
+    ),
+    (
+        "taken twice, the second refunded in part",
+        verdicts.taken_once,
+        facts(takings=[*facts().takings, second_taking(refunded=AMOUNT - 1)]),
         "kept 2 times",
     ),
     # booked once

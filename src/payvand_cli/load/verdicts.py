@@ -52,7 +52,6 @@ class Verdict:
 
 def verdicts(facts: Facts) -> list[Verdict]:
     """All of them but those on what was seen on the way."""
-    kept = [taking for taking in facts.takings if taking.state == "kept"]
     payments = [p for book in facts.books for p in book.payments.values()]
     executed = sum(p.status is Status.EXECUTED for p in payments)
     entries = sum(len(book.entries) for book in facts.books)
@@ -61,7 +60,7 @@ def verdicts(facts: Facts) -> list[Verdict]:
     checks: tuple[tuple[str, Callable[[Facts], Iterable[str]]], ...] = (
         (f"{len(payments)} payments, each wished for once, each final", finished),
         (
-            f"of {len(facts.takings)} takings {len(kept)} executed, the others given back",
+            f"of {len(facts.takings)} takings {executed} executed, the others given back",
             taken_once,
         ),
         (f"{entries} journal entries, one for each thing booked", booked_once),
@@ -110,16 +109,20 @@ def taken_once(facts: Facts) -> Iterator[str]:
         yield from _agreed(payment, kept.get(id, []))
 
 
-def _agreed(payment: Payment, kept: Sequence[Taking]) -> Iterator[str]:
-    """What one payment says beside what the channels kept for it."""
-    if payment.execution is None:
+def _agreed(payment: Payment, taken: Sequence[Taking]) -> Iterator[str]:
+    """What one payment says beside what the channels kept for it.
+
+    A second taking that was too late to reverse is refunded whole, and so is kept no more.
+    """
+    attempt = payment.attempts[payment.execution.attempt] if payment.execution else None
+    kept = [t for t in taken if t.refunded < t.amount or (attempt and t.token == attempt.token)]
+    if attempt is None:
         for taking in kept:
             yield (
                 f"lost: {taking.channel} took {taking.amount} for {payment.id}, "
                 f"which is {payment.status}"
             )
         return
-    attempt = payment.attempts[payment.execution.attempt]
     said = [(taking.channel, taking.token, taking.amount) for taking in kept]
     if said != [(attempt.channel, attempt.token, payment.amount_minor)]:
         yield f"{payment.id} is executed, its payer's money was kept {len(said)} times: {said}"
