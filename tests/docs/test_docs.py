@@ -15,6 +15,8 @@ from functions.refund import handler as refund
 from payvand import webhook
 from payvand.payment import FIRST_TIMER_S
 from payvand.store.guards import GUARDS
+from payvand_cli.load.report import Report
+from tools import load_page
 
 ROOT: Final = Path(__file__).parents[2]
 DOCS: Final = ROOT / "docs"
@@ -163,3 +165,10 @@ def test_the_webhook_snippet_verifies_what_we_sign() -> None:
     assert not verified(webhook.secret("master", "whe_1", 2), headers, body)
     old = {**headers, "webhook-timestamp": str(now_s - 3_600)}
     assert not verified(secret, old, body)
+
+
+def test_the_page_about_load_quotes_the_soak_that_is_kept() -> None:
+    text = (DOCS / "load.md").read_text(encoding="utf-8")
+    report = Report.from_json((DOCS / "load.json").read_text(encoding="utf-8"))
+    assert load_page.page(text, report) == text
+    assert report.holds
