@@ -2,7 +2,6 @@
 
 import os
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from payvand_cli import build, packaged, paths, processes
 from payvand_cli.build import Sam, StepFailed
 from payvand_cli.paths import Site
+from tests.support.waiting import until
 
 TEMPLATE = """
 Parameters:
@@ -101,16 +101,11 @@ def test_stopping_ends_what_sam_started(site: Site, monkeypatch: pytest.MonkeyPa
 
     thread = threading.Thread(target=run)
     thread.start()
-    end = time.monotonic() + 5
-    while not pid.exists():
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    until(pid.exists)
     sam.stop()
     thread.join(5)
     child = int(pid.read_text())
-    while processes.find(child):
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    until(lambda: not processes.find(child))
     assert len(failures) == 1
     with pytest.raises(StepFailed, match="not started"):
         sam.run("deploy")

@@ -63,6 +63,13 @@ def test_a_stream_says_bytes_in_base64(content: bytes) -> None:
     assert from_wire({"B": bytearray(content)}) == content
 
 
+@pytest.mark.parametrize("value", [{}, {"S": "1", "N": "1"}, {"N": "1", "S": "1"}])
+def test_a_value_of_no_or_several_kinds_is_refused(value: dict[str, str]) -> None:
+    for read in (lambda: from_wire(value), lambda: item_from_wire({"name": value})):
+        with pytest.raises(ValueError, match="unpack"):
+            read()
+
+
 def test_tuples_are_lists() -> None:
     assert to_wire((1, ("a",))) == to_wire([1, ["a"]])
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from payvand.errors import Overtaken
 from payvand.store.table import Table
-from payvand_cli.simulate.memory import KeySchema, Memory
+from payvand_cli.simulate.memory import KeySchema, Memory, NotModelled
 from payvand_cli.simulate.values import canonical, weigh, weigh_item
 from tests.support import template
 
@@ -476,9 +476,9 @@ def test_a_table_that_is_not_there() -> None:
 
 
 def test_what_is_not_modelled_is_not_passed_over() -> None:
-    with pytest.raises(NotImplementedError, match="IndexName"):
+    with pytest.raises(NotModelled, match="IndexName"):
         made().query(TableName="T", IndexName="i", KeyConditionExpression="pk = :pk")
-    with pytest.raises(NotImplementedError, match="UPDATED_NEW"):
+    with pytest.raises(NotModelled, match="UPDATED_NEW"):
         made().update_item(TableName="T", Key=KEY, ReturnValues="UPDATED_NEW")
 
 

@@ -3,7 +3,6 @@
 import datetime as dt
 import json
 import time
-from collections.abc import Callable
 
 import boto3
 import httpx
@@ -12,16 +11,7 @@ from botocore.exceptions import ClientError
 
 from payvand_cli import fire, redrive
 from tests.support.local_stack import LocalStack
-
-DEADLINE_S = 20.0
-
-
-def until(true: Callable[[], bool]) -> None:
-    """Wait for another process."""
-    end = time.monotonic() + DEADLINE_S
-    while not true():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
+from tests.support.waiting import until
 
 
 def test_every_table_keeps_its_time_to_live_and_recovery(local_stack: LocalStack) -> None:

@@ -8,7 +8,6 @@ import json
 import subprocess
 import time
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +18,7 @@ from botocore.exceptions import ClientError
 
 from payvand_cli import paths
 from payvand_cli.stack import Stack
+from tests.support.waiting import until
 
 TRUST = {
     "Version": "2012-10-17",
@@ -41,7 +41,6 @@ TABLE = {
         "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
     },
 }
-DEADLINE_S = 8.0
 
 
 def create(stack: Stack, name: str, resources: dict[str, Any]) -> Stack:
@@ -60,14 +59,6 @@ def create(stack: Stack, name: str, resources: dict[str, Any]) -> Stack:
 def status(stack: Stack) -> str:
     """Where the stack's creation is."""
     return stack.cloudformation.describe_stacks(StackName=stack.name)["Stacks"][0]["StackStatus"]
-
-
-def until(true: Callable[[], bool]) -> None:
-    """Wait for the emulator, which offers nothing to wait on."""
-    end = time.monotonic() + DEADLINE_S
-    while not true():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
 
 
 def function(stack: Stack, name: str, code: str) -> None:

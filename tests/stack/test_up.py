@@ -6,8 +6,7 @@ import signal
 import socket
 import stat
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import pytest
 
 from payvand_cli import paths, processes
 from tests.support.local_stack import free_site
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("up")]
 
@@ -24,14 +24,6 @@ TINY = str(Path(__file__).with_name("tiny.yaml"))
 PAYVAND = (str(paths.DEV_BIN / "python"), str(paths.DEV_BIN / "payvand"))
 UP_S = 120
 END_S = 15
-
-
-def until(true: Callable[[], bool], seconds: float = END_S) -> None:
-    """Other processes offer nothing to wait on."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
 
 
 @dataclass

@@ -87,9 +87,10 @@ def mood(draws: Draws, fault_rate: float | None, *, edge: bool) -> Mood:
     kinds = tuple(kind for kind in ALL_FAULTS if draws.chance(550)) or ALL_FAULTS
     rate = draws.pick((0, 10, 30, 30, 80)) if fault_rate is None else round(fault_rate * 1000)
     aimed = draws.pick((0, 100, 450)) if fault_rate is None else rate
-    if edge and fault_rate is None:
+    on_edge = edge and fault_rate is None
+    if on_edge:
         kinds, rate, aimed = EDGE_FAULTS, draws.pick((0, 10)), 450
-    partitions = edge and fault_rate is None and draws.chance(600)
+    partitions = on_edge and draws.chance(600)
     if partitions:
         kinds = PARTITION_FAULTS
     skews_ms = (0, 0, 2_000, 50_000, 900_000)

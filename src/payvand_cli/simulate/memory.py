@@ -12,7 +12,7 @@ Door for a simulator:
     memory.restore(memory.snapshot())            cheap: partitions are copied when next written
 
 Values that come in or go out are shared with the tables: nobody may change them in place. What the
-product does not use (indexes, projections, filters, legacy parameters) raises NotImplementedError.
+product does not use (indexes, projections, filters, legacy parameters) raises NotModelled.
 Not modelled: reserved words, nesting deeper than 32, throughput, conflicts (calls are atomic here).
 """
 
@@ -130,6 +130,10 @@ class Snapshot:
     tables: Mapping[str, Mapping[Any, "_Partition"]]
     previous: Mapping[tuple[str, Any, Any], Item | None]
     tokens: Mapping[str, "_Replay"]
+
+
+class NotModelled(Exception):
+    """A request the product does not make: no answer is better than one DynamoDB would not give."""
 
 
 class KeyMismatch(Refused):
@@ -982,7 +986,7 @@ def _shown(request: Request, change: _Change) -> dict[str, Any]:
 def _return_values(which: str, change: _Change, answer: Answer) -> None:
     rows = {"NONE": None, "ALL_OLD": change.old, "ALL_NEW": change.new}
     if which not in rows:
-        raise NotImplementedError(f"ReturnValues={which}")
+        raise NotModelled(f"ReturnValues={which}")
     if (row := rows[which]) is not None:
         answer["Attributes"] = row[0]
 
@@ -999,4 +1003,4 @@ def _scatter(owner: Any) -> tuple[int, str]:
 
 
 def _unknown(request: Request, known: frozenset[str]) -> NoReturn:
-    raise NotImplementedError(f"parameters {sorted(request.keys() - known)}")
+    raise NotModelled(f"parameters {sorted(request.keys() - known)}")

@@ -58,20 +58,20 @@ def to_wire(value: Any) -> dict[str, Any]:
 
 def from_wire(value: Mapping[str, Any]) -> Any:
     """The inverse of `to_wire`."""
-    return item_from_wire({"": value})[""]
-
-
-def _nested(kind: str, inner: Any) -> Any:
-    if kind == "M":
-        return item_from_wire(inner)
-    if kind == "L":
-        return [from_wire(part) for part in inner]
-    if kind == "B":  # a stream's event is JSON and says bytes in base64
-        return b64decode(inner) if isinstance(inner, str) else bytes(inner)
-    if kind == "BOOL":
-        return inner
-    if kind == "NULL":
-        return None
+    ((kind, inner),) = value.items()
+    match kind:
+        case "S" | "BOOL":
+            return inner
+        case "N":
+            return int(inner)
+        case "NULL":
+            return None
+        case "B":  # a stream's event is JSON and says bytes in base64
+            return b64decode(inner) if isinstance(inner, str) else bytes(inner)
+        case "M":
+            return item_from_wire(inner)
+        case "L":
+            return [from_wire(part) for part in inner]
     raise TypeError(f"{kind} has no place in a table")
 
 
@@ -82,10 +82,9 @@ def item_to_wire(item: Mapping[str, Any]) -> dict[str, Any]:
 
 def item_from_wire(wire: Mapping[str, Any]) -> Item:
     """The inverse of `item_to_wire`."""
-    return {  # most values are texts and numbers: no call for each
-        name: inner if kind == "S" else int(inner) if kind == "N" else _nested(kind, inner)
+    return {  # most values are texts: no call for each
+        name: value["S"] if "S" in value and len(value) == 1 else from_wire(value)
         for name, value in wire.items()
-        for kind, inner in value.items()
     }
 
 
