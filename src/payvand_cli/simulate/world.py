@@ -54,7 +54,7 @@ from payvand_cli.simulate.rules import OPEN, RuleBroken, Rules, hold
 BASE: Final = "https://pay.example"
 GATEWAY_MS: Final = 29_000
 STEPS_MAX: Final = 100_000
-"""Calls of one schedule; the roughest of a million needs a quarter. What makes more never ends."""
+"""Calls of one schedule; some 200 are usual, 30,000 were seen. What makes more never ends."""
 PAGE_ITEMS: Final = (2, 3, 100)
 """Items of a page of the store: small ones, so that reading goes on over several."""
 PARTITION_MAX_MS: Final = 3_600_000
