@@ -101,11 +101,11 @@ def test_stopping_ends_what_sam_started(site: Site, monkeypatch: pytest.MonkeyPa
 
     thread = threading.Thread(target=run)
     thread.start()
-    until(pid.exists)
+    until(pid.exists, 5)
     sam.stop()
     thread.join(5)
     child = int(pid.read_text())
-    until(lambda: not processes.find(child))
+    until(lambda: not processes.find(child), 5)
     assert len(failures) == 1
     with pytest.raises(StepFailed, match="not started"):
         sam.run("deploy")

@@ -46,6 +46,18 @@ def test_no_rule_is_broken_at_a_steady_rate_of_faults() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_roughest_schedule_ends_as_the_docs_say() -> None:
+    """Chains of timers that multiply are not endless."""
+    (seed, calls) = re.findall(
+        r"Seed ([0-9]+) shows.*?after ([0-9,]+) calls",
+        (paths.ROOT / "docs/simulation.md").read_text(encoding="utf-8"),
+        re.DOTALL,
+    )[0]
+    done = simulate("--seed", seed, "--schedules", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"1 schedules, {calls} calls" in done.stdout
+
+
 @pytest.mark.parametrize("bugs", ["guard [a-l]*", "guard [m-z]*", "[a-f]*", "[h-n]*", "[o-z]*"])
 def test_every_planted_bug_is_found_in_its_time(bugs: str) -> None:
     done = simulate("--plant", bugs)

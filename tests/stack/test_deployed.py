@@ -75,7 +75,7 @@ def test_metrics_in_the_log_become_metrics(local_stack: LocalStack) -> None:
         logStreamName=name,
         logEvents=[{"timestamp": int(time.time() * 1000), "message": json.dumps(line)}],
     )
-    until(lambda: bool(stack.cloudwatch.list_metrics(Namespace=name)["Metrics"]))
+    until(lambda: bool(stack.cloudwatch.list_metrics(Namespace=name)["Metrics"]), 20)
 
 
 def test_a_schedule_is_fired_with_its_own_input(local_stack: LocalStack) -> None:

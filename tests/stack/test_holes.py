@@ -41,6 +41,7 @@ TABLE = {
         "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
     },
 }
+DEADLINE_S = 8.0
 
 
 def create(stack: Stack, name: str, resources: dict[str, Any]) -> Stack:
@@ -51,7 +52,7 @@ def create(stack: Stack, name: str, resources: dict[str, Any]) -> Stack:
         TemplateBody=json.dumps({"Resources": resources}),
         Capabilities=["CAPABILITY_IAM"],
     )
-    until(lambda: not status(made).endswith("IN_PROGRESS"))
+    until(lambda: not status(made).endswith("IN_PROGRESS"), DEADLINE_S)
     assert status(made) == "CREATE_COMPLETE"
     return made
 
@@ -242,7 +243,10 @@ def test_embedded_metrics_stay_in_the_log_and_lines_have_no_id(bare_emulator: St
     code = f"import json\ndef handler(event, context):\n    print(json.dumps({line!r}))"
     function(bare_emulator, "metrics", code)
     bare_emulator.functions.invoke(FunctionName="metrics")
-    until(lambda: any('"_aws"' in event["message"] for event in messages(bare_emulator, "metrics")))
+    until(
+        lambda: any('"_aws"' in event["message"] for event in messages(bare_emulator, "metrics")),
+        DEADLINE_S,
+    )
     assert bare_emulator.cloudwatch.list_metrics(Namespace="Hole")["Metrics"] == []
     assert all("eventId" not in event for event in messages(bare_emulator, "metrics"))
 
@@ -297,9 +301,9 @@ def test_streams_lose_the_records_a_handler_reports_as_failed(bare_emulator: Sta
         return [m["message"] for m in messages(bare_emulator, "relay") if "got" in m["message"]]
 
     put("a")
-    until(lambda: len(got()) == 1)
+    until(lambda: len(got()) == 1, DEADLINE_S)
     put("b")
-    until(lambda: any("'b'" in text for text in got()))
+    until(lambda: any("'b'" in text for text in got()), DEADLINE_S)
     # Where partial failure works, `a` comes again before or with `b`.
     assert sum("'a'" in text for text in got()) == 1
 
@@ -399,7 +403,10 @@ def test_handlers_cannot_leave_this_machine(bare_emulator: Stack) -> None:
     function(bare_emulator, "outward", code)
     reply = bare_emulator.functions.invoke(FunctionName="outward")
     assert "refused, only this machine" in reply["Payload"].read().decode()
-    until(lambda: any("refused" in e["message"] for e in messages(bare_emulator, "outward")))
+    until(
+        lambda: any("refused" in e["message"] for e in messages(bare_emulator, "outward")),
+        DEADLINE_S,
+    )
 
 
 def test_the_emulator_cannot_leave_this_machine_either(

@@ -86,7 +86,7 @@ def checkout(tmp_path: Path) -> Iterator[Checkout]:
     made = Checkout(tmp_path, free_site(tmp_path).port)
     yield made
     made.run("down")
-    until(made.nothing_is_left)
+    until(made.nothing_is_left, END_S)
 
 
 def test_it_answers_tells_only_its_owner_how_and_ends_when_told(checkout: Checkout) -> None:
@@ -95,7 +95,7 @@ def test_it_answers_tells_only_its_owner_how_and_ends_when_told(checkout: Checko
     assert local["api_url"] == f"http://127.0.0.1:{checkout.port}"
     assert stat.S_IMODE((checkout.home / "local.json").stat().st_mode) == 0o600
     os.kill(local["pid"], signal.SIGTERM)
-    until(checkout.nothing_is_left)
+    until(checkout.nothing_is_left, END_S)
     assert gone(local["emulator_pid"])
 
 
@@ -108,8 +108,8 @@ def test_the_next_one_takes_over_from_a_living_one_and_from_a_killed_one(
     assert gone(first["emulator_pid"])
     assert checkout.answers()
     os.kill(second["pid"], signal.SIGKILL)
-    until(lambda: gone(second["pid"]))
-    until(lambda: gone(second["emulator_pid"]))
+    until(lambda: gone(second["pid"]), END_S)
+    until(lambda: gone(second["emulator_pid"]), END_S)
     checkout.up()
     assert checkout.answers()
 
@@ -117,8 +117,8 @@ def test_the_next_one_takes_over_from_a_living_one_and_from_a_killed_one(
 def test_after_kill_9_of_the_emulator_the_parent_says_so_and_ends(checkout: Checkout) -> None:
     local = checkout.up()
     os.kill(local["emulator_pid"], signal.SIGKILL)
-    until(lambda: gone(local["pid"]))
-    until(checkout.nothing_is_left)
+    until(lambda: gone(local["pid"]), END_S)
+    until(checkout.nothing_is_left, END_S)
     assert "the emulator ended by itself" in (checkout.home / "up" / "up.log").read_text()
 
 
@@ -126,7 +126,7 @@ def test_down_cleans_up_after_kill_9_of_everything(checkout: Checkout) -> None:
     local = checkout.up()
     os.kill(local["emulator_pid"], signal.SIGKILL)
     os.kill(local["pid"], signal.SIGKILL)
-    until(lambda: gone(local["pid"]))
+    until(lambda: gone(local["pid"]), END_S)
     assert "nothing was running" in checkout.run("down").stdout
     assert checkout.nothing_is_left()
 

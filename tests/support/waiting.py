@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 
-def until(true: Callable[[], bool], seconds: float = 20) -> None:
+def until(true: Callable[[], bool], seconds: float) -> None:
     """Return once it is true; fail when it is not in time. A verdict never depends on how long."""
     end = time.monotonic() + seconds
     while not true():
