@@ -10,7 +10,7 @@ LINT   := .local/lint/.stamp
 # Environments load faster with bytecode, whatever the caller's shell prefers.
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH VIRTUAL_ENV
 
-.PHONY: up down test check soak lint envs lint-env browser bench lock audit
+.PHONY: up down test check soak lint envs lint-env browser bench bench-settlement lock audit
 .DEFAULT_GOAL := up
 
 up: envs           ## Start the local stack, play a day, follow its logs (PORT=8080)
@@ -37,6 +37,8 @@ browser:
 	@sh tools/browser.sh
 bench: envs .local/bench/.stamp ## Compare with others; BENCH="--help" says what else
 	@exec .local/bench/bin/python -m bench $(BENCH)
+bench-settlement: envs ## What settling a day costs, up to a million payments; BENCH="--record" keeps it
+	@exec $(BIN)/python -m bench.settlement $(BENCH)
 
 .local/uv/.stamp: requirements/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' || { echo "Python 3.13 is needed: make PYTHON=/path/to/python3.13 ..."; exit 1; }
@@ -55,7 +57,7 @@ bench: envs .local/bench/.stamp ## Compare with others; BENCH="--help" says what
 	@touch $@
 
 lock: .local/uv/.stamp ## Renew the pins of requirements/*.txt
-	@cd requirements && for f in uv emulator sam lint layer dev bench audit; do \
+	@cd requirements && for f in uv emulator sam lint layer papers dev bench audit; do \
 	  ../$(UV) pip compile -q --universal --python-version 3.13 --generate-hashes --no-header --upgrade $$f.in -o $$f.txt || exit 1; done
 
 audit: .local/audit/.stamp ## Ask the vulnerability service about every pin (needs the network)

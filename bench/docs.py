@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from bench import cost, marks, show
+from bench import cost, growth, marks, show
 from bench.sites import ROOT
 
 Json = dict[str, Any]
@@ -43,7 +43,9 @@ def write() -> None:
 
 def page(path: Path) -> str:
     """The page as it must be."""
-    return TEMPLATE.read_text(encoding="utf-8").format_map(fields(load(path), path.name))
+    scale = growth.fields(load(growth.newest()))
+    figures = fields(load(path), path.name) | scale
+    return TEMPLATE.read_text(encoding="utf-8").format_map(figures)
 
 
 def fields(report: Json, name: str) -> dict[str, str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from payvand import calendar
 from payvand.ids import Book, PaymentId, merchant_id
-from payvand.merchant import Contract, Merchant
+from payvand.merchant import Contract, Merchant, Payee
 from payvand.payment import AttemptRecord, Payment, Status, execution
 from payvand.store.payments import to_item
 
@@ -49,8 +49,7 @@ def merchant(number: int, since: dt.date) -> Merchant:
         since=since,
         contracts=(Contract("zarinpal"),),
         modes=("test", "live"),
-        iban=secrets.token_bytes(64),
-        iban_last4="9088",
+        payees=(Payee(secrets.token_bytes(64), "9088", "فروشگاه نمونه"),),
     )
 
 
@@ -119,7 +118,7 @@ def seed(spec: dict[str, Any]) -> dict[str, Any]:
             "PaymentsTable": payments,
             "MerchantsTable": [item(m.to_item()) for m in merchants],
         },
-        "profile": json.dumps({**creator.to_item(), "iban": None}),
+        "profile": json.dumps({**creator.to_item(), "payees": []}),
         "open": [[p.id.text, p.attempts[0].token, p.amount_minor] for p in opened],
         "books": books,
         "finished": finished,

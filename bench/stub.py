@@ -49,7 +49,7 @@ class Seed:
         self.memory = Memory(schemas, now=time.time)
         for table, kept in items.items():
             for item in kept:
-                self.memory.put_item(TableName=table, Item=_from_json(item))
+                self.memory.put_item(TableName=table, Item=from_json(item))
         self.snapshot = self.memory.snapshot()
 
 
@@ -97,13 +97,18 @@ class World:
         }
 
 
-def _from_json(value: Any) -> Any:
+def method(operation: str) -> str:
+    """What the simulator's memory calls an operation: `PutItem` is `put_item`."""
+    return _WORD_START.sub("_", operation).lower()
+
+
+def from_json(value: Any) -> Any:
     """JSON says bytes in base64, a client says bytes."""
     if isinstance(value, dict):
         if value.keys() == {"B"} and isinstance(value["B"], str):
             return {"B": base64.b64decode(value["B"])}
-        return {k: _from_json(v) for k, v in value.items()}
-    return [_from_json(v) for v in value] if isinstance(value, list) else value
+        return {k: from_json(v) for k, v in value.items()}
+    return [from_json(v) for v in value] if isinstance(value, list) else value
 
 
 def _to_json(value: Any) -> Any:
@@ -116,9 +121,9 @@ def _to_json(value: Any) -> Any:
 
 
 def _dynamodb(memory: Memory, operation: str, request: Any) -> Any:
-    act = getattr(memory, _WORD_START.sub("_", operation).lower())
+    act = getattr(memory, method(operation))
     try:
-        answer = act(**_from_json(request))
+        answer = act(**from_json(request))
     except ClientError as exc:
         more: dict[str, Any] = {k: v for k, v in exc.response.items() if k != "ResponseMetadata"}
         error = more.pop("Error")

@@ -73,7 +73,7 @@ STATIC = [
 # Each folder of tests/ is in one of the two; tests/cli/test_check.py sees to that.
 QUICK = {
     *("channels", "cli", "contracts", "docs", "edge", "flows"),
-    *("functions", "load", "money", "pages", "shared", "template"),
+    *("bank", "functions", "load", "money", "pages", "papers", "shared", "template"),
 }
 LATER = {"adversary", "bench", "browser", "cold", "simulation", "stack"}
 NOT_NOW = "not stack and not long"

@@ -111,10 +111,9 @@ class Operation:
         """The chapter it stands in."""
         if self.route.path.endswith("/refunds"):
             return "Refunds"
-        named = {"payments": "Payments", "balance": "Settlement", "ledger": "Settlement"}
-        return named.get(self.collection) or (
-            "Settlement" if self.collection == "payouts" else "Webhooks"
-        )
+        if self.collection == "payments":
+            return "Payments"
+        return "Webhooks" if self.collection.startswith("webhook_") else "Settlement"
 
     @property
     def statuses(self) -> list[str]:
@@ -446,7 +445,7 @@ def _parameters(operation: Operation) -> Iterator[Doc]:
                 "schema": schema | (kinds[0] if kinds else {}),
                 "example": example("parameters")[name],
             }
-    if route.body:
+    if route.body and route.status == 201:  # what is made, and not only asked for
         yield {"$ref": "#/components/parameters/IdempotencyKey"}
 
 

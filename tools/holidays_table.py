@@ -4,25 +4,33 @@ The package is 14 MB and costs 43 ms to import, so the layer carries its answers
 tests/shared/test_calendar.py compares the two.
 """
 
-import datetime as dt
 import json
 from pathlib import Path
 
 import holidays
 
-YEARS = range(2025, 2030)
+YEARS = range(2025, 2032)
 FOLDER = Path(__file__).parents[1] / "layers/shared/payvand/calendars"
 
 
-def table(country: str) -> dict[str, str]:
-    """Date → the names of the public holidays on it; weekends are not holidays."""
-    found = holidays.country_holidays(country, years=YEARS, language="en_US")
+NAMES = ("IR", "ECB", "RU", "TR")
+"""Iran, the days TARGET is closed (as the ECB lists them), Russia, Türkiye."""
+
+
+def table(name: str) -> dict[str, dict[str, str]]:
+    """Date → name: `closed` the public holidays, `open` weekend days that are worked instead."""
+    if name in holidays.list_supported_financial():
+        found = holidays.financial_holidays(name, years=YEARS)
+    else:
+        found = holidays.country_holidays(name, years=YEARS, language="en_US")
+    worked = sorted(getattr(found, "weekend_workdays", None) or ())
     return {
-        day.isoformat(): name for day, name in sorted(found.items()) if isinstance(day, dt.date)
+        "closed": {day.isoformat(): title for day, title in sorted(found.items())},
+        "open": {day.isoformat(): "worked for another day" for day in worked},
     }
 
 
 if __name__ == "__main__":
-    for name in ("IR",):
+    for name in NAMES:
         text = json.dumps(table(name), indent=1, ensure_ascii=False)
         (FOLDER / f"{name}.json").write_text(text + "\n", encoding="utf-8")

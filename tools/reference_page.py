@@ -20,6 +20,10 @@ TEMPLATES: Final = Path(__file__).parent
 _KINDS: Final = {"string": "text", "date": "date", "date-time": "time", "uri": "web address"}
 JSON_WIDTH: Final = 60
 """A value shorter than this stands on one line."""
+INNER: Final = frozenset(
+    {"Payer", "Failure", "Try", "Transfer", "PaymentData", "RefundData", "PayoutData"}
+)
+"""Schemas without a chapter of their own: they are told where they are used."""
 
 
 VERIFY: Final = """\
@@ -101,7 +105,7 @@ class Page:
 
     def _is_inner(self, name: str) -> bool:
         """Whether a schema has no chapter of its own."""
-        return name in {"Payer", "Failure", "Try", "PaymentData", "RefundData", "PayoutData"}
+        return name in INNER
 
     def _kind(self, schema: Doc) -> str:
         if "const" in schema:
@@ -201,9 +205,9 @@ def _curl(document: Doc, path: str, method: str, operation: Doc, body: Doc | Non
     lines = [f"curl {'' if method == 'get' else f'-X {method.upper()} '}{url}"]
     lines.append('-H "Authorization: Bearer $PAYVAND_KEY"')
     if body:
+        keys = [one["example"] for one in parts if one["name"] == "Idempotency-Key"]
         if "reference" not in body["example"]:
-            key = next(one["example"] for one in parts if one["name"] == "Idempotency-Key")
-            lines.append(f"-H 'Idempotency-Key: {key}'")
+            lines += [f"-H 'Idempotency-Key: {key}'" for key in keys]
         lines += [
             "-H 'Content-Type: application/json'",
             f"-d {shlex.quote(pretty(body['example']))}",
@@ -214,6 +218,16 @@ def _curl(document: Doc, path: str, method: str, operation: Doc, body: Doc | Non
 def _code(text: str) -> Markup:
     """Words between backticks as code."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped
+
+
+def _told(page: Page, names: set[str]) -> set[str]:
+    """Objects, and all that their fields lead to."""
+    found = names
+    while names:
+        fields = [field for name in names for field in page.fields(page.schemas[name])]
+        names = {field.see for field in fields if field.see} - found
+        found = found | names
+    return found
 
 
 def render(document: Doc, codes: list[Doc]) -> str:
@@ -233,7 +247,7 @@ def render(document: Doc, codes: list[Doc]) -> str:
         for method, operation in methods.items():
             chapters[operation["tags"][0]].append(page.operation(path, method, operation))
     answers = {one["answer"] for operations in chapters.values() for one in operations} - {None}
-    objects = sorted({_thing(page, name) for name in answers})
+    objects = sorted(_told(page, {_thing(page, name) for name in answers}))
     events = [
         {
             "type": type_,

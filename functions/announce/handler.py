@@ -6,13 +6,12 @@ Out:   EventBridge, one typed event per state change; PayoutQueue {"payout": "po
 Fails: raises, so that the stream's batch is read again; events have the same ids when told twice
 """
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from payvand import events
 from payvand.edge import log
 from payvand.edge.wiring import wiring
-from payvand.settlement import PayoutState, Seal
+from payvand.settlement import Seal
 from payvand.store import payments, settlements
 from payvand.store.table import Item, item_from_wire
 
@@ -33,7 +32,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> None:
 
 def _relay(records: list[dict[str, Any]]) -> None:
     told: list[events.Event] = []
-    payouts: list[Mapping[str, Any]] = []
+    made: list[Seal] = []
     for record in records:
         change = record["dynamodb"]
         if "NewImage" not in change:
@@ -44,17 +43,25 @@ def _relay(records: list[dict[str, Any]]) -> None:
             before = payments.from_item(old) if old else None
             told += events.of_payment(before, payments.from_item(new))
         elif new.get("sk", "").startswith("seal#"):
-            seal, before_seal = settlements.from_item(new), _seal(old)
-            told += events.of_payout(before_seal, seal)
-            if before_seal is None and seal.state is PayoutState.NEW:
-                payouts.append({"payout": str(seal.payout_id)})
-    live = wiring()
-    if payouts:
-        live.queues.send_many(live.env["PAYOUT_QUEUE"], payouts)
+            seal = settlements.from_item(new)
+            told += events.of_payout(_seal(old), seal)
+            made += [] if old else [seal]
+    _wake(made)
     _put(told)
     log.note(items=len(records), sent=len(told))
     for one in told:
         log.metric("Events." + one.type.rsplit(".", 1)[0])
+
+
+def _wake(made: list[Seal]) -> None:
+    """A seal's payout, and the shares it owes to referrers, are others' work."""
+    payouts = [{"payout": str(seal.payout_id)} for seal in made if seal.parts]
+    shares = [{"share": str(seal.payout_id)} for seal in made if seal.unshared]
+    live = wiring()
+    if payouts:
+        live.queues.send_many(live.env["PAYOUT_QUEUE"], payouts)
+    if shares:
+        live.queues.send_many(live.env["SETTLE_QUEUE"], shares)
 
 
 def _seal(old: Item | None) -> Seal | None:

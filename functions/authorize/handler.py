@@ -53,7 +53,7 @@ def _find(header: str) -> dict[str, Any] | None:
     merchant = live.merchants.get(key.merchant_id)
     if merchant is None or key.mode not in merchant.modes:
         return None
-    profile = {**merchant.to_item(), "iban": None}
+    profile = {**merchant.to_item(), "payees": []}
     return {
         "principalId": merchant.id,
         "context": {

@@ -124,7 +124,7 @@ def _offered(payment: Payment, merchant: Merchant) -> list[str]:
 
 def _takes(name: str, payment: Payment) -> bool:
     low, high = limits(name, payment.id.book.currency)
-    return low <= payment.amount_minor <= high
+    return low <= payment.money.amount_minor <= high
 
 
 def _page(

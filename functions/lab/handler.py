@@ -13,7 +13,16 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from functions.lab import bank, clock, noticebank, pages, webhooks, zarinpal, zarinpal_graphql
+from functions.lab import (
+    bank,
+    clock,
+    noticebank,
+    pages,
+    sepabank,
+    webhooks,
+    zarinpal,
+    zarinpal_graphql,
+)
 from functions.lab.door import Request, Response, as_json
 from functions.lab.wiring import wiring
 from functions.lab.world import World
@@ -72,12 +81,17 @@ _ROUTES: Final[tuple[tuple[str, str, Door], ...]] = (
     ("GET", r"noticebank", noticebank.listing),
     ("POST", r"bank/run", bank.run),
     ("GET", r"bank", bank.listing),
+    ("POST", r"sepabank/run", sepabank.run),
+    ("POST", r"sepabank/credits", sepabank.pay_in),
+    ("GET", r"sepabank", sepabank.listing),
     ("GET", r"webhooks", webhooks.listing),
     ("POST", rf"webhooks/{_ONE}/fail", webhooks.fail),
     ("POST", rf"webhooks/{_ONE}", webhooks.receive),
     ("GET", rf"webhooks/{_ONE}", webhooks.read),
 )
-_CONTROLS: Final = frozenset({_move_clock, bank.run, noticebank.run, webhooks.fail})
+_CONTROLS: Final = frozenset(
+    {_move_clock, bank.run, noticebank.run, sepabank.run, sepabank.pay_in, webhooks.fail}
+)
 """Doors that change how the outside world goes for every test book: never a stranger's."""
 _PATTERNS: Final = tuple(
     (method, re.compile(path, re.ASCII), door) for method, path, door in _ROUTES

@@ -55,6 +55,7 @@ DOORS: Final = (
     ("zarinpal", "ZarinPal: sessions. API at zarinpal/pg/v4/payment/*.json"),
     ("noticebank", "NoticeBank: sessions and notices. POST noticebank/run sends what is due"),
     ("bank", "The payout bank: orders. POST bank/run makes it work"),
+    ("sepabank", "The SEPA bank: its last steps. POST sepabank/run, sepabank/credits"),
     ("webhooks", "A merchant's inboxes. POST webhooks/<inbox>, webhooks/<inbox>/fail"),
     ("clock", "The lab's clock, as data"),
 )

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from functions.payment_init.wish import Wish
@@ -9,7 +10,6 @@ from payvand.calendar import ms_into
 from payvand.edge.api import Caller, Request
 from payvand.errors import BadInput, Conflict, Overtaken, Silence, Unavailable
 from payvand.ids import RANDOM_BYTES, Book, PaymentId
-from payvand.money import Money
 from payvand.payment import FIRST_TIMER_S, AttemptRecord, Failure, Payment, Status
 from payvand.psp import Channel, Declined, Order
 from payvand.psp.registry import limits
@@ -31,7 +31,7 @@ def create(live: "Wiring", request: Request, body: Wish, caller: Caller) -> tupl
     """
     started_ms = live.clock.wall_ms()
     now = live.clock.now(caller.mode)
-    channels = _wanted(body, caller)
+    channels = _wanted(body, caller, body.amount + _surcharge(body, caller, now))
     id, ours = _claim(live, body, caller, now, request.idempotency_key)
     seen = None if ours else live.payments.get(id)
     stored = seen.payment if seen else _store(live, request, body, caller, now, id, channels)
@@ -40,7 +40,13 @@ def create(live: "Wiring", request: Request, body: Wish, caller: Caller) -> tupl
     return stored, now
 
 
-def _wanted(body: Wish, caller: Caller) -> list[str]:
+def _surcharge(body: Wish, caller: Caller, now: Moment) -> int:
+    """The fee on top, where the payer bears it: fixed by the day the payment is made."""
+    plan = caller.merchant.fee_plan
+    return plan.fee(body.amount, now.label(body.currency)) if plan.bearer == "payer" else 0
+
+
+def _wanted(body: Wish, caller: Caller, charged_minor: int) -> list[str]:
     """The channels to open, best first; empty means the payer chooses on the hosted page."""
     wanted = [body.channel, *body.fallback_channels] if body.channel else []
     if body.fallback_channels and not body.channel:
@@ -58,7 +64,7 @@ def _wanted(body: Wish, caller: Caller) -> list[str]:
     fitting = [
         name
         for name in (names or sorted(contracts))
-        if _fits(*limits(name, body.currency), body.amount)
+        if _fits(*limits(name, body.currency), charged_minor)
     ]
     if not fitting:
         raise BadInput(
@@ -84,7 +90,7 @@ def _claim(
     book = Book(merchant.id, caller.mode, body.currency)
     day = now.label(body.currency)
     entropy = os.urandom(RANDOM_BYTES)
-    shard = entropy[0] % merchant.shards
+    shard = entropy[0] % merchant.shards_on(day)
     candidate = PaymentId.mint(book, day, ms_into(now.when, day, body.currency), shard, entropy)
     arm(live, candidate, now)
     id = candidate
@@ -120,10 +126,9 @@ def _store(
     id: PaymentId,
     channels: list[str],
 ) -> Payment:
-    attempt, failure = _open(live, request, body, caller, now, id, channels)
-    payment = Payment(
+    wished = Payment(
         id=id,
-        status=Status.REFUSED if failure else Status.CREATED,
+        status=Status.CREATED,
         amount_minor=body.amount,
         reference=body.reference,
         return_url=body.return_url,
@@ -135,11 +140,17 @@ def _store(
         locale=body.locale or caller.merchant.locale,
         metadata=body.metadata,
         payer=_sealed_payer(live, body, id),
+        moved=id.day
+        != now.label(body.currency),  # a retry on a later day: its own may be sealed (seals H15)
+        surcharge_minor=_surcharge(body, caller, now),
+    )
+    attempt, failure = _open(live, request, body, caller, wished, now, channels)
+    payment = replace(
+        wished,
+        status=Status.REFUSED if failure else Status.CREATED,
         attempts=() if attempt is None else (attempt,),
         rev=0 if attempt is None else 1,
         failure=failure,
-        moved=id.day
-        != now.label(body.currency),  # a retry on a later day: its own may be sealed (seals H15)
     )
     try:
         live.payments.create(payment)
@@ -162,8 +173,8 @@ def _open(
     request: Request,
     body: Wish,
     caller: Caller,
+    payment: Payment,
     now: Moment,
-    id: PaymentId,
     names: list[str],
 ) -> tuple[AttemptRecord | None, Failure | None]:
     """Open the first channel that takes the order.
@@ -182,7 +193,7 @@ def _open(
         assert contract is not None
         channel: Channel = live.channels.get(caller.mode, name, contract.credentials)
         try:
-            opened = channel.open(_order(request, body, id, name))
+            opened = channel.open(_order(request, body, payment, name))
         except Silence:
             silent = True
             continue
@@ -199,15 +210,15 @@ def _open(
     )
 
 
-def _order(request: Request, body: Wish, id: PaymentId, channel: str) -> Order:
+def _order(request: Request, body: Wish, payment: Payment, channel: str) -> Order:
     base = f"{request.base_url}/psp/{channel}"
     return Order(
-        payment_id=id.text,
-        attempt_key=f"{id.text[4:]}-0",
-        money=Money(body.amount, body.currency),
+        payment_id=payment.id.text,
+        attempt_key=payment.attempt_key(0),
+        money=payment.money,
         description=body.description or body.reference,
-        return_url=f"{base}/return?payment={id}",
-        notice_url=f"{base}/notify?payment={id}",
+        return_url=f"{base}/return?payment={payment.id}",
+        notice_url=f"{base}/notify?payment={payment.id}",
         locale=body.locale or "fa",
         payer_mobile=body.payer.get("mobile"),
         payer_email=body.payer.get("email"),

@@ -23,7 +23,7 @@ from payvand.edge.words import (
     web_address,
 )
 from payvand.errors import BadInput
-from payvand.money import AMOUNT_MAX
+from payvand.money import AMOUNT_MAX, CURRENCIES
 from payvand.payment import EXPIRES_IN_S, EXPIRES_IN_S_MAX, EXPIRES_IN_S_MIN
 
 Read = Callable[[Any], Any]
@@ -164,7 +164,7 @@ _PAYER: Final = _object(
 _WISH: Final = _object(
     {
         "amount": _whole(1, AMOUNT_MAX),
-        "currency": _one_of("IRR"),
+        "currency": _one_of(*CURRENCIES),
         "reference": _text(1, 64, visible, no_grouped_card),
         "return_url": _text(8, 2000, web_address),
         "description": _text(0, 255, visible, no_card),

@@ -18,6 +18,7 @@ from payvand import events
 from payvand.calendar import days, rfc3339
 from payvand.edge.api import Caller, Request, Response, Route, found, serve
 from payvand.edge.views import (
+    Currency,
     Day,
     PaymentList,
     PaymentView,
@@ -55,7 +56,7 @@ class ListArgs(BaseModel):
     """Only payments of this channel."""
     reference: Annotated[str, Field(max_length=64)] | None = None
     """Only the payment of this reference, whatever its day; other filters are not looked at."""
-    currency: Literal["IRR"] = "IRR"
+    currency: Currency = "IRR"
     """Only payments in this currency."""
     first_day: Day | None = None
     """From this settlement day on; six days before `last_day` when absent. At most 93 days."""

@@ -10,12 +10,14 @@ import hashlib
 import secrets
 from typing import TYPE_CHECKING, Final
 
+from functions.refund.cover import covered
 from payvand import ledger
 from payvand.calendar import first_open
 from payvand.edge import log
 from payvand.edge.views import CreateRefund
 from payvand.errors import Conflict, Overtaken
 from payvand.ids import derived
+from payvand.merchant import Merchant
 from payvand.payment import REFUNDS_MAX, Payment, Refund, RefundState, Status
 from payvand.psp import RefundVerdict
 from payvand.resolve import attempt_of, channel_of, read
@@ -29,10 +31,13 @@ FIRST_TIMER_S: Final = 120
 """Longer than the refund function lives, and than a channel takes to list a new refund."""
 
 
-def request_refund(live: "Wiring", payment: Payment, body: CreateRefund, key: str | None) -> Refund:
+def request_refund(
+    live: "Wiring", merchant: Merchant, payment: Payment, body: CreateRefund, key: str | None
+) -> Refund:
     """Book a refund and ask the channel for it, or answer the one this key already made.
 
-    Raises Conflict (not refundable, more than is left, key used for another amount), Overtaken.
+    Raises Conflict (not refundable, more than is left, more than the balance of a merchant whose
+    refunds must be covered, key used for another amount), Overtaken.
     """
     wanted = key or (body.reference and f"ref:{body.reference}") or secrets.token_hex(16)
     name = hashlib.sha256(wanted.encode()).hexdigest()[:24]
@@ -46,7 +51,7 @@ def request_refund(live: "Wiring", payment: Payment, body: CreateRefund, key: st
     _amount(payment, body)
     now = live.clock.now(payment.id.book.mode)
     arm(live, payment, name, now, FIRST_TIMER_S)
-    payment, refund, ours = _book(live, payment, body, name, now)
+    payment, refund, ours = _book(live, merchant, payment, body, name, now)
     # Who did not book does not ask: a channel without keys would give the money back twice.
     return decide(live, payment, refund, first_try=True) if ours else refund
 
@@ -60,11 +65,19 @@ def arm(
 
 
 def _book(
-    live: "Wiring", payment: Payment, body: CreateRefund, name: str, now: Moment
+    live: "Wiring",
+    merchant: Merchant,
+    payment: Payment,
+    body: CreateRefund,
+    name: str,
+    now: Moment,
 ) -> tuple[Payment, Refund, bool]:
-    day = now.label(payment.id.book.currency)
+    book = payment.id.book
+    day = now.label(book.currency)
     for _ in range(BOOK_TRIES):
         amount = _amount(payment, body)
+        must = merchant.refunds == "refuse"
+        cover = covered(live, book, amount) if must else None
         refund = Refund(
             key=name,
             refund_id=derived("rfd_", payment.id.text, name),
@@ -77,13 +90,13 @@ def _book(
         )
         legs = ledger.refunded(_channel(payment), amount)
         try:
-            live.payments.begin_refund(payment, refund, legs)
+            live.payments.begin_refund(payment, refund, legs, cover)
         except Overtaken as refused:
             payment = read(live, payment.id)
             if (known := payment.refunds.get(name)) is not None:
                 return payment, known, False  # our own lost answer, or the same key sent twice
             if refused.failed and refused.failed[-1]:
-                day = first_open(day, live.payments.closing(payment.id.book))
+                day = first_open(day, live.payments.closing(book))
         else:
             refunds = {**payment.refunds, name: refund}
             booked = payment.refunded_minor + amount

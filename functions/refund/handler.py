@@ -39,7 +39,7 @@ def post(request: Request) -> Response:
     body, caller, live = request.json(CreateRefund), request.caller, wiring()
     id = own_payment_id(request.path["id"], caller.merchant.id, caller.mode)
     payment = read(live, id)
-    refund = request_refund(live, payment, body, request.idempotency_key)
+    refund = request_refund(live, caller.merchant, payment, body, request.idempotency_key)
     log.note(payment=id.text, refund=refund.refund_id)
     return Response.of(RefundView.of(payment, refund), 201)
 

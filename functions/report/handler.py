@@ -1,4 +1,6 @@
-"""Balance, ledger entries and payouts: read off seals and open days, at any date. Reads only.
+"""Balance, ledger entries, payouts, and the reasons for each: read off seals and open days.
+
+Reads only.
 
 In:    API Gateway, an API key with settlement:read
 Out:   nothing
@@ -9,18 +11,21 @@ import base64
 import binascii
 import datetime as dt
 from collections.abc import Iterator
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from functions.report.explain import ExplanationView, get_explanation
+from functions.report.preview import PreviewArgs, PreviewView, get_preview
+from functions.report.shown import EntryView, PayoutView
 from payvand import calendar, ledger
 from payvand.calendar import rfc3339
 from payvand.edge.api import Caller, Request, Response, Route, found, serve
-from payvand.edge.views import Day
+from payvand.edge.views import Currency, Day
 from payvand.edge.wiring import wiring
 from payvand.errors import BadInput, NotFound
 from payvand.ids import EPOCH, Book, PayoutId
-from payvand.settlement import Line, PayoutState, Seal
+from payvand.settlement import Line, Part, PayoutState, Seal
 
 DAYS_MAX: Final = 93
 
@@ -29,7 +34,7 @@ class BalanceArgs(BaseModel):
     """Which moment; now when absent."""
 
     model_config = ConfigDict(extra="forbid")
-    currency: Literal["IRR"] = "IRR"
+    currency: Currency = "IRR"
     """Which currency's books."""
     at: Annotated[
         AwareDatetime, Field(ge=dt.datetime.combine(EPOCH, dt.time(), dt.UTC))
@@ -46,6 +51,8 @@ class BalanceView(BaseModel):
     """The moment this is true for."""
     balance: int
     """What is owed to you, in minor units; negative when refunds exceed payments."""
+    held: int
+    """What of it the last seal kept back (hold days, reserve), in minor units."""
     in_payout: int
     """Ordered at the bank and not yet answered, in minor units. Not part of `balance`."""
     sealed_through: str | None
@@ -58,7 +65,7 @@ class EntryArgs(BaseModel):
     """Which days, and paging."""
 
     model_config = ConfigDict(extra="forbid")
-    currency: Literal["IRR"] = "IRR"
+    currency: Currency = "IRR"
     """Which currency's books."""
     first_day: Day | None = None
     """From this settlement day on; six days before `last_day` when absent. At most 93 days."""
@@ -68,23 +75,6 @@ class EntryArgs(BaseModel):
     """Entries a page."""
     cursor: Annotated[str, Field(max_length=300)] | None = None
     """`next_cursor` of the page before."""
-
-
-class EntryView(BaseModel):
-    """One journal entry. Legs sum to zero; debits are positive."""
-
-    id: str
-    """Names the entry for ever."""
-    kind: Literal["payment", "refund", "refund_undone", "payout_returned", "payout"]
-    """What was booked."""
-    subject: str
-    """The payment or payout it belongs to."""
-    day: str
-    """The settlement day it is booked in."""
-    at: str
-    """When it was booked."""
-    legs: dict[str, int]
-    """Account to amount in minor units, debits positive; sums to zero."""
 
 
 class EntryList(BaseModel):
@@ -100,51 +90,12 @@ class PayoutArgs(BaseModel):
     """Paging, newest first."""
 
     model_config = ConfigDict(extra="forbid")
-    currency: Literal["IRR"] = "IRR"
+    currency: Currency = "IRR"
     """Which currency's books."""
     limit: Annotated[int, Field(ge=1, le=100)] = 20
     """Payouts a page."""
     cursor: Annotated[str, Field(max_length=50)] | None = None
     """`next_cursor` of the page before."""
-
-
-class PayoutView(BaseModel):
-    """A payout: what it pays, to where, and what the bank said."""
-
-    id: str
-    """Payout id, `po_…`; the bank transfer carries it as its reference."""
-    status: Literal["new", "sent", "executed", "returned"]
-    """`returned` means the amount is in your balance again."""
-    amount: int
-    """What is paid out, in minor units."""
-    currency: str
-    """ISO 4217 code of the currency."""
-    first_day: str
-    """The first settlement day it pays."""
-    through: str
-    """The last settlement day it pays."""
-    iban_last4: str
-    """The last four characters of your IBAN."""
-    opening_balance: int
-    """What was owed before these days, in minor units."""
-    closing_balance: int
-    """What is still owed after this payout, in minor units."""
-    entries_count: int
-    """How many journal entries it pays."""
-    created_at: str
-    """When the days were sealed and the payout ordered."""
-    status_at: str
-    """When it got its status."""
-    bank_reference: str | None
-    """The bank's own number of the transfer."""
-    failure_code: str | None
-    """The bank's code when it came back."""
-    failure_reason: str | None
-    """The bank's words when it came back."""
-    digest: str
-    """SHA-256 of the seal; the next seal repeats it."""
-    previous_digest: str
-    """SHA-256 of the seal before."""
 
 
 class PayoutList(BaseModel):
@@ -163,28 +114,6 @@ class PayoutEntryList(BaseModel):
     """The entries, as sealed."""
     next_cursor: str | None = None
     """Always null: the entries come on one page."""
-
-
-_KINDS: Final[dict[str, Literal["payment", "refund", "refund_undone", "payout_returned"]]] = {
-    "pay_": "payment", "x:": "payment", "f:": "refund", "c:": "refund_undone", "r:":
-    "payout_returned",
-}  # fmt: skip
-
-
-def _kind(id: str) -> Literal["payment", "refund", "refund_undone", "payout_returned"]:
-    return next(kind for prefix, kind in _KINDS.items() if id.startswith(prefix))
-
-
-def _entry(line: Line) -> EntryView:
-    subject = line.id.split(":")[1] if ":" in line.id else line.id
-    return EntryView(
-        id=line.id,
-        kind=_kind(line.id),
-        subject=subject,
-        day=line.day.isoformat(),
-        at=rfc3339(line.at_ms),
-        legs=line.legs,
-    )
 
 
 def _book(caller: Caller, currency: str) -> Book:
@@ -212,7 +141,7 @@ def get_balance(request: Request) -> Response:
         if seal.through < moment_day:
             accounts.append(seal.sums)
         if seal.payout_minor and seal.at_ms <= at_ms:
-            accounts.append(ledger.paid_out(seal.payout_minor))
+            accounts.append(ledger.paid_out(seal.payout_minor, seal.wage_minor))
     whole = [s for s in seals if s.through < moment_day]
     first = whole[-1].through + dt.timedelta(1) if whole else caller.merchant.since
     for day in calendar.days(first, moment_day):
@@ -220,11 +149,13 @@ def get_balance(request: Request) -> Response:
             line.legs for line in _lines(book, day, caller.merchant.shards) if line.at_ms <= at_ms
         ]
     sums = {k: v for k, v in sorted(ledger.total(accounts).items()) if v}
-    in_payout = sum(s.payout_minor for s in seals if s.at_ms <= at_ms and _on_its_way(s, at_ms))
+    sealed = [s for s in seals if s.at_ms <= at_ms]
+    in_payout = sum(_on_its_way(part, at_ms) for seal in sealed for part in seal.parts)
     view = BalanceView(
         currency=args.currency,
         at=rfc3339(at_ms),
         balance=ledger.owed(sums),
+        held=sealed[-1].held_minor if sealed else 0,
         in_payout=in_payout,
         sealed_through=seals[-1].through.isoformat() if seals else None,
         accounts=sums,
@@ -232,12 +163,11 @@ def get_balance(request: Request) -> Response:
     return Response.of(view)
 
 
-def _on_its_way(seal: Seal, at_ms: int) -> bool:
-    """Whether the bank had not answered a payout yet at a moment."""
-    if seal.state in {None, PayoutState.NEW, PayoutState.SENT}:
-        return True
-    answered_ms = seal.paid_at_ms or seal.state_at_ms or 0
-    return at_ms < answered_ms
+def _on_its_way(part: Part, at_ms: int) -> int:
+    """What of a transfer the bank had not answered yet at a moment."""
+    answered_ms = part.paid_at_ms or part.state_at_ms or 0
+    answered = part.state not in {PayoutState.NEW, PayoutState.SENT} and answered_ms <= at_ms
+    return 0 if answered else part.amount_minor
 
 
 def _chain(book: Book) -> list[Seal]:
@@ -288,47 +218,10 @@ def _journal(book: Book, first: dt.date, last: dt.date, shards: int) -> Iterator
     """Entries day by day, within a day by id; a payout stands in the last day it pays."""
     payouts = {s.through: s for s in _chain(book) if s.payout_minor}
     for day in calendar.days(first, last):
-        entries = [_entry(line) for line in _lines(book, day, shards)]
+        entries = [EntryView.of(line) for line in _lines(book, day, shards)]
         if (seal := payouts.get(day)) is not None:
-            entries.append(_payout_entry(seal))
+            entries.append(EntryView.of_payout(seal))
         yield from sorted(entries, key=lambda e: e.id)
-
-
-def _payout_entry(seal: Seal) -> EntryView:
-    id = str(seal.payout_id)
-    legs = ledger.paid_out(seal.payout_minor)
-    return EntryView(
-        id=id,
-        kind="payout",
-        subject=id,
-        day=seal.through.isoformat(),
-        at=rfc3339(seal.at_ms),
-        legs=legs,
-    )
-
-
-def _payout_view(seal: Seal) -> PayoutView:
-    assert seal.state is not None
-    back = seal.state.value == "returned"
-    return PayoutView(
-        id=str(seal.payout_id),
-        status=seal.state.value,
-        amount=seal.payout_minor,
-        currency=seal.book.currency,
-        first_day=seal.first.isoformat(),
-        through=seal.through.isoformat(),
-        iban_last4=seal.iban_last4 or "",
-        opening_balance=seal.opening_minor,
-        closing_balance=seal.closing_minor,
-        entries_count=seal.count,
-        created_at=rfc3339(seal.at_ms),
-        status_at=rfc3339(seal.state_at_ms or seal.at_ms),
-        bank_reference=seal.bank_reference,
-        failure_code=seal.bank_code if back else None,
-        failure_reason=seal.bank_reason if back else None,
-        digest=seal.digest,
-        previous_digest=seal.previous,
-    )
 
 
 def get_payouts(request: Request) -> Response:
@@ -345,7 +238,7 @@ def get_payouts(request: Request) -> Response:
         if seal.payout_minor:
             if len(data) == args.limit:
                 return Response.of(PayoutList(data=data, next_cursor=data[-1].id))
-            data.append(_payout_view(seal))
+            data.append(PayoutView.of(seal))
     return Response.of(PayoutList(data=data, next_cursor=None))
 
 
@@ -370,14 +263,14 @@ def _own_seal(request: Request) -> Seal:
 
 def get_payout(request: Request) -> Response:
     """One payout."""
-    return Response.of(_payout_view(_own_seal(request)))
+    return Response.of(PayoutView.of(_own_seal(request)))
 
 
 def get_payout_entries(request: Request) -> Response:
     """Every entry a payout pays, as sealed."""
     seal = _own_seal(request)
     lines = wiring().settlements.lines(seal).lines
-    return Response.of(PayoutEntryList(data=[_entry(line) for line in lines]))
+    return Response.of(PayoutEntryList(data=[EntryView.of(line) for line in lines]))
 
 
 ROUTES = (
@@ -400,6 +293,25 @@ ROUTES = (
         args=EntryArgs,
         answer=EntryList,
         problems=("400",),
+    ),
+    Route(
+        "GET",
+        "/payments/{id}/explain",
+        get_explanation,
+        "Explain a payment to the last unit",
+        scope="settlement:read",
+        answer=ExplanationView,
+        problems=("404",),
+    ),
+    Route(
+        "GET",
+        "/settlement/preview",
+        get_preview,
+        "Preview the next payout",
+        scope="settlement:read",
+        args=PreviewArgs,
+        answer=PreviewView,
+        problems=("400", "409"),
     ),
     Route(
         "GET",

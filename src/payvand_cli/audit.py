@@ -165,12 +165,11 @@ def _bank(day: "Day", seals: list[Seal]) -> list[str]:
     orders = {row["reference"]: row for row in day.lab.get("/bank")["data"]}
     wrong = []
     for seal in seals:
-        if not seal.payout_minor:
-            continue
-        order = orders.pop(str(seal.payout_id), {})
-        said = (order.get("amount"), order.get("status"))
-        if said != (seal.payout_minor, seal.state and seal.state.value):
-            wrong.append(f"{seal.payout_id} of {seal.payout_minor} is {said} at the bank")
+        for n, part in enumerate(seal.parts):
+            order = orders.pop(seal.transfer(n), {})
+            said = (order.get("amount"), order.get("status"))
+            if said != (part.amount_minor, part.state.value):
+                wrong.append(f"{seal.transfer(n)} of {part.amount_minor} is {said} at the bank")
     ours = {id for id in orders if id.startswith("po_") and _is_ours(day, id)}
     return wrong + [f"the bank paid {id}, which no seal ordered" for id in sorted(ours)]
 

@@ -14,6 +14,7 @@ from payvand.store.merchants import Merchants
 from payvand.store.payments import Payments
 from payvand.store.settlements import Settlements
 from payvand.store.table import Table
+from payvand.store.tasks import Tasks
 from payvand.store.webhooks import WebhookStore
 from payvand_cli.handle import NothingRuns, opened
 from payvand_cli.stack import Stack
@@ -80,6 +81,11 @@ class Doors:
             self.stack.s3,
             self.stack.outputs["FilesBucket"],
         )
+
+    @cached_property
+    def tasks(self) -> Tasks:
+        """What waits for an operator."""
+        return Tasks(self.table("OperationsTable"))
 
     @cached_property
     def merchants(self) -> Merchants:

@@ -92,13 +92,15 @@ class Follower:
             self._thread.join(3 * POLL_S)
 
     def _run(self) -> None:
+        new: list[Line] = []
         while not self._ended.wait(POLL_S):
             try:
-                lines = self._reader.read()
+                new += self._reader.read()
                 for listen in self.listeners:
-                    listen(lines)
+                    listen(new)
             except (BotoCoreError, ClientError):
-                continue  # busy or going away; the next poll asks for the same lines
+                continue  # busy or going away; the next poll hands out the same lines
+            new = []
 
 
 def tidy(line: Line) -> Text | None:

@@ -2,6 +2,7 @@
 
 import typer
 
+from payvand_cli import calendar, reconcile, tasks
 from payvand_cli.demo import demo
 from payvand_cli.fire import fire
 from payvand_cli.handle import NothingRuns
@@ -24,6 +25,9 @@ app = typer.Typer(
 )
 for verb in VERBS:
     app.command()(verb)
+app.add_typer(calendar.app, name="calendar")
+app.add_typer(reconcile.app, name="reconcile")
+app.add_typer(tasks.app, name="tasks")
 
 
 def main() -> None:

@@ -33,6 +33,7 @@ SOURCES = (
     "functions",
     "layers",
     "requirements/layer.txt",
+    "requirements/papers.txt",
     "requirements/sam.txt",
     "samconfig.toml",
 )

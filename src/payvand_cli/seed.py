@@ -10,7 +10,7 @@ from typing import Any, Final
 from payvand.edge.api import SCOPES
 from payvand.edge.vault import Vault
 from payvand.ids import merchant_id
-from payvand.merchant import Contract, Merchant
+from payvand.merchant import Contract, Merchant, Payee
 from payvand.store.merchants import ApiKey, Merchants
 from payvand.store.table import Table
 from payvand_cli.stack import Stack
@@ -29,6 +29,7 @@ def iban(account: str) -> str:
 def seed(stack: Stack, api_url: str) -> dict[str, str]:
     """Fill an empty stack; what callers need to know goes into `.payvand/local.json`."""
     _open_channels(stack, api_url)
+    _open_banks(stack)
     made = add_merchant(stack, "فروشگاه نمونه", iban("0170000000" + "123456789088"))
     endpoint = _call(
         f"{api_url}/webhook_endpoints",
@@ -55,12 +56,17 @@ def add_merchant(stack: Stack, name: str, account: str, **changes: Any) -> dict[
         "name": name,
         "since": dt.datetime.now(dt.UTC).date() - dt.timedelta(SINCE_DAYS),
         "contracts": (Contract("zarinpal"), Contract("noticebank")),
-        "iban": Vault(stack.kms, out["DataKey"]).seal(account.encode(), id),
-        "iban_last4": account[-4:],
+        "payees": (payee(stack, id, account, name),),
     }
     merchants.put(Merchant(**(fields | changes)))
     api_key = add_key(stack, id, SCOPES)
     return {"merchant_id": id, "api_key": api_key}
+
+
+def payee(stack: Stack, merchant: str, account: str, name: str, **terms: int) -> Payee:
+    """An account of a merchant, as settlement pays to it."""
+    sealed = Vault(stack.kms, stack.outputs["DataKey"]).seal(account.encode(), merchant)
+    return Payee(sealed, account[-4:], name, **terms)
 
 
 def add_key(stack: Stack, merchant: str, scopes: tuple[str, ...]) -> str:
@@ -91,6 +97,18 @@ def _open_channels(stack: Stack, api_url: str) -> None:
     }
     stack.secrets.put_secret_value(
         SecretId=stack.outputs["ChannelSecretTest"], SecretString=json.dumps(channels)
+    )
+
+
+def _open_banks(stack: Stack) -> None:
+    """Accounts that payout files are paid from: the lab's euro bank, and people with tables."""
+    banks = {
+        "EUR": {"debtor_iban": "LV94LABB0000000000001", "debtor_name": "Payvand"},
+        "RUB": {"debtor_iban": "", "debtor_name": "Payvand"},
+        "TRY": {"debtor_iban": "", "debtor_name": "Payvand"},
+    }
+    stack.secrets.put_secret_value(
+        SecretId=stack.outputs["BankSecretTest"], SecretString=json.dumps(banks)
     )
 
 

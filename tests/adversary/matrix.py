@@ -13,6 +13,10 @@ from payvand.edge.api import SCOPES
 from tools import contracts
 
 METHODS: Final = ("get", "post", "put", "patch", "delete")
+NOTHING_TO_PAY: Final = {"create_payout": 409}
+"""Operations that say of books in which nothing is due that it is so."""
+KIN: Final = "the live key"
+"""The victim's own key of its other books: it may read whose it is."""
 HIS_OWN_EACH_TIME: Final = {"date", "content-length"}
 """Answer headers that say nothing; so do all that name the request."""
 
@@ -37,6 +41,10 @@ class Operation:
     @property
     def success(self) -> int:
         return int(next(status for status in sorted(self.statuses) if status.startswith("2")))
+
+    def answers(self, status: int) -> bool:
+        """Whether this is what somebody is told in books of their own."""
+        return status in {self.success, NOTHING_TO_PAY.get(self.id)}
 
 
 def operations(document: Mapping[str, Any] | None = None) -> list[Operation]:
@@ -199,7 +207,7 @@ def _elsewhere(operation: Operation, door: Door, cast: Cast) -> Iterator[str]:
                 yield f"{whose} is answered {answer.status}"
             if answer.told != absent.told:
                 yield f"{whose} can tell a foreign id from a missing one"
-        elif answer.status != operation.success:
+        elif not operation.answers(answer.status):
             yield f"{whose} is answered {answer.status} in books of its own"
         for name in sorted(operation.parameters & cast.queries.keys()):
             path = f"{cast.path(operation)}?{name}={cast.queries[name]}"
@@ -212,5 +220,5 @@ def _elsewhere(operation: Operation, door: Door, cast: Cast) -> Iterator[str]:
 def _leaks(who: str, answer: Answer, cast: Cast) -> Iterator[str]:
     shown = answer.body.decode("utf-8", "replace") + repr(sorted(answer.headers.items()))
     for secret in cast.secrets:
-        if secret in shown:
+        if secret in shown and not (secret == cast.victim and who.startswith(KIN)):
             yield f"{who} reads {secret}"

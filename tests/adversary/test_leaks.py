@@ -20,8 +20,10 @@ from functions.merchant_notify.send import Try
 from payvand.errors import NotFound
 from payvand.payment import Payment
 from payvand.store.payments import Payments
+from tests.bank.euros import iban as euro_iban
 from tests.support import template
 from tests.support.merchant import refund, try_create
+from tests.support.payout_files import DEBTOR, close, earn, know_banks, leave, shop, tick
 from tests.support.world import BASE, IBAN, Died, Fault, Got, World
 
 PAYER: Final = {
@@ -33,7 +35,8 @@ PAYER: Final = {
 CARD: Final = "6037991234561235"
 MASK: Final = "603799******1234"
 MASTER: Final = "canary-master-secret-of-webhooks"
-HOLDS_IBAN: Final = "bank/out/"
+EURO_ACCOUNT: Final = euro_iban("77")
+HOLD_IBANS: Final = ("bank/out/", "bank/in/", "bank/reports/in/")
 """The bank's orders name the account in clear: for the bank, in a bucket one function may read."""
 
 
@@ -78,6 +81,7 @@ class Day:
         found = dict(PAYER)
         found["mobile at home"] = "09354447788"
         found["card"], found["mask"], found["IBAN"] = CARD, MASK, IBAN
+        found["euro IBAN"] = EURO_ACCOUNT
         found["master secret"], found["webhook secret"] = MASTER, self.hook
         found["API key"] = self.key
         secret = self.world.raw["secretsmanager"].get_secret_value(SecretId="ChannelSecretTest")
@@ -161,7 +165,7 @@ class Day:
     def look(self) -> None:
         listed = self.world.call("GET", "/payments?limit=100", key=self.key).json()["data"]
         for payment in listed:
-            for path in ("", "/events", "/refunds"):
+            for path in ("", "/events", "/refunds", "/explain"):
                 self.world.call("GET", f"/payments/{payment['id']}{path}", key=self.key)
             for lang in ("fa", "en"):
                 self.world.call("GET", f"/pay/{payment['id']}?lang={lang}")
@@ -173,8 +177,28 @@ class Day:
         self.world.settle()
         self.world.bank_runs()
         self.world.run(hours=3)
-        for path in ("/balance", "/ledger/entries", "/payouts"):
+        self.world.call("POST", "/payouts", {"currency": "IRR"}, self.key)
+        self.pay_by_file()
+        self.world.later(days=1)
+        for path in (
+            *("/balance", "/ledger/entries", "/payouts", "/settlement/preview", "/statements"),
+            *("/statements?format=pdf", "/exports/journal", "/exports/trial_balance"),
+        ):
             self.world.call("GET", path, key=self.key)
+
+    def pay_by_file(self) -> None:
+        """A euro payout to the marked person's account, a file nobody can read, and a report."""
+        know_banks(self.world, DEBTOR)
+        book = shop(self.world, 9, EURO_ACCOUNT)
+        earn(self.world, book, 900)
+        close(self.world, book)
+        leave(self.world, "bank/in/sepa/test/x.xml", f"<a>{EURO_ACCOUNT}{CARD}".encode())
+        tick(self.world, 4)
+        leave(self.world, "bank/reports/in/x.csv", f"{CARD};{IBAN}".encode())
+        message = {"file": "bank/reports/in/x.csv", "source": "stripe:acct_1", "mode": "test"}
+        self.world.put_message("ReconcileQueue", json.dumps(message), 0)
+        self.world.put_message("ReconcileQueue", '{"tick":true}', 0)
+        self.world.run(hours=2)
 
     # ── what can be read afterwards ───────────────────────────────────────────────────────────
 
@@ -191,7 +215,7 @@ class Day:
         for asked, got in self.answers:
             yield asked.partition("?")[0][:40], got.text + repr(dict(got.headers))
         for table in ("PaymentsTable", "ReferencesTable", "SettlementTable", "WebhooksTable",
-                      "MerchantsTable", "KeysTable"):  # fmt: skip
+                      "MerchantsTable", "KeysTable", "OperationsTable"):  # fmt: skip
             for item in self.world.items(table):
                 yield table, repr(item)
         yield from self._files()
@@ -200,7 +224,7 @@ class Day:
         s3 = self.world.raw["s3"]
         for found in s3.list_objects_v2(Bucket="filesbucket").get("Contents", ()):
             content = s3.get_object(Bucket="filesbucket", Key=found["Key"])["Body"].read()
-            if not found["Key"].startswith(HOLDS_IBAN):
+            if not found["Key"].startswith(HOLD_IBANS):
                 yield found["Key"], content.decode("utf-8", "replace")
 
 
@@ -208,7 +232,7 @@ ANSWERED_TO_ITS_OWN: Final = {"mask": "PaymentsTable"}
 """What the channel says of a card, six and four digits, stays on the payment (docs/security.md)."""
 
 
-UNSEEN: Final = {"PaymentVerify", "Refund", "Payout", "MerchantNotify"}
+UNSEEN: Final = {"PaymentVerify", "Refund", "Payout", "MerchantNotify", "PayoutFile", "Reconcile"}
 """Who may have nothing to do on a day on which a step was lost."""
 
 
@@ -238,6 +262,7 @@ def test_a_day_leaves_no_mark_anywhere(
     missing = template.functions().keys() - woken
     assert missing <= {"Reference", "Lab"} | (UNSEEN if fault else set())
     assert found(day.marks, day.readable(printed)) == []
+    assert "/papers/" not in printed, "a link opens a file for whoever reads it"
 
 
 def test_a_worker_that_breaks_says_nothing_of_what_it_held(

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from payvand import webhook
 from payvand.calendar import cut_off, is_business_day, label
 from payvand.ids import Book
-from payvand.settlement import Line, Lines, Payee, Seal, seal
+from payvand.merchant import Payee
+from payvand.settlement import Line, Lines, Seal, Terms, seal
 from payvand_cli import audit
 from payvand_cli.demo import (
     AT_THE_CUT_OFF,
@@ -63,6 +64,9 @@ def test_waiting_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 # ── the audit's teeth ─────────────────────────────────────────────────────────────────────────
 
 
+TERMS = Terms(payees=(Payee(b"x", "1234", "shop"),))
+
+
 def chain() -> tuple[list[Seal], dict[int, bytes]]:
     """Two seals with their lines."""
     legs = {"receivable:zarinpal": 100, "payable:merchant": -99, "income:fee": -1}
@@ -72,7 +76,7 @@ def chain() -> tuple[list[Seal], dict[int, bytes]]:
         day = START + dt.timedelta(n)
         lines = Lines.of([Line(f"pay_{n}", day, n, legs)], [])
         last = seals[-1] if seals else None
-        seals.append(seal(BOOK, last, day, day, lines, at_ms=n, payee=Payee(b"x", "1234", "shop")))
+        seals.append(seal(BOOK, last, (day, day), lines, TERMS, at_ms=n))
         contents[n] = lines.to_bytes()
     return seals, contents
 

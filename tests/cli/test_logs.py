@@ -3,9 +3,12 @@
 import json
 
 import pytest
+from botocore.exceptions import ClientError
 
-from payvand_cli.logs import Line, tidy
+from payvand_cli import logs
+from payvand_cli.logs import Follower, Line, Reader, tidy
 from payvand_cli.metrics import data_points
+from tests.support.waiting import until
 
 METRICS = {
     "level": "INFO",
@@ -67,3 +70,23 @@ def test_each_dimension_set_gets_each_metric() -> None:
 @pytest.mark.parametrize("line", ["", "x", '{"_aws": 1}', '{"_aws": {"Timestamp": 1}}', '"_aws"'])
 def test_lines_without_metrics_have_none(line: str) -> None:
     assert data_points(line) == {}
+
+
+def test_lines_that_nobody_took_are_handed_out_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = Line("a", 1, "first"), Line("a", 2, "second")
+    reads = iter([[first], [second]])
+    taken: list[list[Line]] = []
+
+    def listen(lines: list[Line]) -> None:
+        taken.append(list(lines))
+        if len(taken) == 1:
+            raise ClientError({"Error": {"Code": "InternalError"}}, "PutMetricData")
+
+    monkeypatch.setattr(logs, "POLL_S", 0.001)
+    monkeypatch.setattr(Reader, "read", lambda _: next(reads, []))
+    follower = Follower(None, 0)  # type: ignore[arg-type]
+    follower.listeners.append(listen)
+    follower.start()
+    until(lambda: [] in taken, 5)
+    follower.stop()
+    assert taken[:3] == [[first], [first, second], []]

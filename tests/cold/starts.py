@@ -19,7 +19,9 @@ RUNTIME = sysconfig.get_paths()["purelib"]
 def start(built: Path, function: str, package: Path | None = None) -> dict[str, Any]:
     """One function's cold start, and then every module its calls could load later."""
     handler = template.functions()[function]["Handler"].removesuffix(".lambda_handler")
-    arguments = [package or built / function, built / "SharedLayer" / "python", RUNTIME, handler]
+    own = [layer["Ref"] for layer in template.functions()[function].get("Layers", ())]
+    layers = ":".join(str(built / layer / "python") for layer in ("SharedLayer", *own))
+    arguments = [package or built / function, layers, RUNTIME, handler]
     done = subprocess.run(
         [sys.executable, "-I", "-S", str(PROGRAM), *map(str, arguments)],
         capture_output=True,

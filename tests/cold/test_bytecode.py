@@ -36,7 +36,7 @@ def test_a_cold_start_compiles_nothing(built: Path, function: str) -> None:
 
 def test_all_bytecode_is_of_this_python_and_this_source(built: Path) -> None:
     packages = [folder for folder in built.iterdir() if folder.is_dir()]
-    assert {p.name for p in packages} == {*template.functions(), "SharedLayer"}
+    assert {p.name for p in packages} == {*template.functions(), "SharedLayer", "PapersLayer"}
     assert {p.name: faults(p) for p in packages if faults(p)} == {}
     assert list(built.glob("*/functions/*/__pycache__/handler.*.pyc"))
 

@@ -249,7 +249,8 @@ def test_whoever_wrote_a_dated_example_is_still_understood(path: Path) -> None:
     type_, _, _ = path.name.removesuffix(".json").rpartition(".")
     model = dict(zip(events.TYPES, events.PUBLISHED, strict=True))[type_]
     event = json.loads(path.read_text(encoding="utf-8"))
-    assert json.loads(model.model_validate(event).model_dump_json()) == event
+    known = model.model_validate(event)  # what was added since is not in it
+    assert json.loads(known.model_dump_json(exclude_unset=True)) == event
     schema = json.loads((contracts.EVENTS / f"{type_}.schema.json").read_text(encoding="utf-8"))
     jsonschema_rs.validator_for(schema).validate(event)
 

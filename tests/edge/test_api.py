@@ -210,7 +210,7 @@ def test_a_good_idempotency_key_is_read(value: str, key: str) -> None:
     [
         ("limit", "0"), ("limit", "101"), ("limit", "-1"), ("limit", "ten"), ("limit", ""),
         ("limit", "۱۰"), ("limit", "1e2"), ("limit", "9" * 400),
-        ("cursor", "x" * 201), ("status", "paid"), ("currency", "EUR"), ("channel", "x" * 33),
+        ("cursor", "x" * 201), ("status", "paid"), ("currency", "USD"), ("channel", "x" * 33),
         ("first_day", "0001-01-01"), ("first_day", "9999-12-31"), ("last_day", "2019-12-31"),
         ("last_day", "1700000000"), ("last_day", "2026-02-30"), ("last_day", "2026-3-1"),
         ("last_day", "2026-03-01T00:00:00"), ("last_day", "۲۰۲۶-۰۳-۰۱"), ("last_day", "today"),

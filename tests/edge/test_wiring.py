@@ -1,10 +1,12 @@
 """Every AWS client has short time-outs and few tries; nothing is built before it is needed."""
 
 import ast
+import datetime as dt
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -27,6 +29,21 @@ def test_no_client_waits_long_or_tries_often() -> None:
     config: Any = Wiring(ENV).client("s3").meta.config
     assert config.connect_timeout == CONNECT_TIMEOUT_S and config.read_timeout == ANSWER_TIMEOUT_S
     assert config.retries == {"mode": "standard", "total_max_attempts": TRIES}
+
+
+def test_a_link_to_a_file_names_its_region_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the global address a bucket elsewhere sends on, and the signature no longer holds."""
+    fixed = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_SESSION_TOKEN": "t"}
+    for name, value in {**fixed, "AWS_DEFAULT_REGION": "eu-central-1"}.items():
+        monkeypatch.setenv(name, value)
+    papers = Wiring({**ENV, "FILES_BUCKET": "files"}).papers
+    link = papers.link("papers/x/y.csv", dt.datetime(2026, 5, 4, 8, 30, tzinfo=dt.UTC))
+    place = urlsplit(link.url)
+    assert (place.scheme, place.netloc) == ("https", "files.s3.eu-central-1.amazonaws.com")
+    query = parse_qs(place.query)
+    assert query["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
+    assert query["X-Amz-Expires"] == ["300"]
+    assert link.until_ms == 1_777_883_700_000
 
 
 def test_the_worst_wait_for_one_call_fits_a_function() -> None:

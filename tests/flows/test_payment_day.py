@@ -298,8 +298,7 @@ def test_banks_rest_on_friday(world: World, key: str) -> None:
 def test_a_returned_payout_goes_back_to_the_balance(world: World, key: str) -> None:
     from payvand_cli.seed import iban
 
-    sealed = world.live.vault.seal(_ending(iban, "02").encode(), MERCHANT)
-    world.add_merchant(iban=sealed)
+    world.add_merchant(payees=(world.payee(_ending(iban, "02")),))
     paid(world, key)
     world.until_closed()
     world.settle()
@@ -323,7 +322,7 @@ def test_a_returned_payout_goes_back_to_the_balance(world: World, key: str) -> N
 def test_a_rejected_payout_goes_back_to_the_balance(world: World, key: str) -> None:
     from payvand_cli.seed import iban
 
-    world.add_merchant(iban=world.live.vault.seal(_ending(iban, "01").encode(), MERCHANT))
+    world.add_merchant(payees=(world.payee(_ending(iban, "01")),))
     paid(world, key)
     world.until_closed()
     world.settle()

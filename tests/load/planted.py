@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from payvand import ledger
 from payvand.fee import FeePlan
+from payvand.merchant import Payee
 from payvand.payment import (
     AttemptRecord,
     Execution,
@@ -14,7 +15,7 @@ from payvand.payment import (
     RefundState,
     Status,
 )
-from payvand.settlement import Line, Lines, Payee, PayoutState, Seal, seal
+from payvand.settlement import Line, Lines, PayoutState, Seal, Terms, seal, with_state
 from payvand_cli.load.facts import Books, Facts, Taking, Told
 from payvand_cli.load.payers import PLANS, Merchant, Wish
 from tests.shared.samples import AT_MS, BOOK, DAY, payment
@@ -51,8 +52,9 @@ def entry(kind: str, subject: str, legs: ledger.Legs, name: str = "") -> dict[st
 
 
 def _seal(lines: Lines) -> Seal:
-    made = seal(BOOK, None, DAY, DAY, lines, at_ms=AT_MS, payee=Payee(b"x", "1234", "shop"))
-    return dataclasses.replace(made, state=PayoutState.EXECUTED)
+    terms = Terms(payees=(Payee(b"x", "1234", "shop"),))
+    made = seal(BOOK, None, (DAY, DAY), lines, terms, at_ms=AT_MS)
+    return with_state(made, PayoutState.EXECUTED, AT_MS)
 
 
 def books() -> Books:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from payvand.payment import RefundState, Status
-from payvand.settlement import Lines, PayoutState
+from payvand.settlement import Lines, PayoutState, with_state
 from payvand_cli.load import verdicts
 from payvand_cli.load.facts import Facts, Taking, Told
 from payvand_cli.load.memory import Growth
@@ -33,6 +33,10 @@ def without(kind: str) -> list[dict[str, Any]]:
 def with_seal(**changes: Any) -> Facts:
     (last,) = books().seals
     return changed(seals=[dataclasses.replace(last, **changes)])
+
+
+def facts_of_seal(seal: Any) -> Facts:
+    return changed(seals=[seal])
 
 
 def _sealed(*lines: Any) -> dict[int, bytes]:
@@ -151,7 +155,7 @@ BROKEN: list[tuple[str, Callable[[Facts], Any], Facts, str]] = [
     (
         "not executed at the bank",
         verdicts.paid_out_once,
-        with_seal(state=PayoutState.RETURNED),
+        facts_of_seal(with_state(books().seals[0], PayoutState.RETURNED, 1)),
         "at the bank",
     ),
     (
@@ -196,7 +200,7 @@ def test_two_payments_of_one_wish_are_said() -> None:
 
 def test_what_came_back_may_be_called_rejected() -> None:
     (last,) = books().seals
-    back = dataclasses.replace(last, state=PayoutState.RETURNED)
+    back = with_state(last, PayoutState.RETURNED, 1)
     for said, right in (("rejected", True), ("returned", True), ("executed", False)):
         order = {str(last.payout_id): {"amount": last.payout_minor, "status": said}}
         of = dataclasses.replace(books(), seals=[back])
@@ -206,7 +210,7 @@ def test_what_came_back_may_be_called_rejected() -> None:
 def test_a_payout_at_the_bank_is_told_as_made() -> None:
     def events(state: PayoutState) -> set[str]:
         (last,) = books().seals
-        of = dataclasses.replace(books(), seals=[dataclasses.replace(last, state=state)])
+        of = dataclasses.replace(books(), seals=[with_state(last, state, 1)])
         return {type_ for type_, _ in verdicts.expected(of) if type_.startswith("payout")}
 
     assert events(PayoutState.SENT) == {"payout.created.v1"}

@@ -4,13 +4,26 @@ Live books are counted: test books read the lab's clock and the head besides. A 
 and today's figure: a change that makes a flow dearer must change the figure here and say why.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 
 from payvand.ids import Book
+from tests.bank.euros import iban
 from tests.support.merchant import create, paid, refund
+from tests.support.payout_files import (
+    DEBTOR,
+    EURO,
+    close,
+    earn,
+    know_banks,
+    last,
+    shop,
+    states,
+    tick,
+)
 from tests.support.world import MERCHANT, Call, World, running_world
 
 BOOK = Book(MERCHANT, "live", "IRR")
@@ -150,6 +163,41 @@ def test_settlement_does_not_read_a_payment_twice(world: World, key: str) -> Non
     assert counts[1]["dynamodb.GetItem"] == counts[2]["dynamodb.GetItem"]
 
 
+def test_an_explanation_reads_what_it_tells_and_no_chain(world: World, key: str) -> None:
+    payment = paid(world, key, channel="zarinpal")
+    path = f"/payments/{payment['id']}/explain"
+    with world.counted() as calls:
+        world.call("GET", path, key=key)
+    # The payment; the last seal and the calendar's overrides, which are kept for a minute.
+    assert aws(calls) == {"dynamodb.GetItem": 1, "dynamodb.Query": 2}
+    refund(world, key, payment["id"], "k", amount=50_000)
+    world.until_closed()
+    world.settle()
+    with world.counted() as calls:
+        world.call("GET", path, key=key)
+    # The payment and its refund's posting; the last seal, which holds both and pays them.
+    assert aws(calls) == {"dynamodb.GetItem": 2, "dynamodb.Query": 1}
+
+
+def test_a_preview_reads_the_days_that_are_not_sealed(world: World, key: str) -> None:
+    for n in range(3):
+        paid(world, key, 250_000 + 10 * n, channel="zarinpal")
+    with world.counted() as calls:
+        world.call("GET", "/settlement/preview", key=key)
+    # The last seal, the calendar's overrides, and the two days there are; the merchant is kept.
+    assert aws(calls) == {"dynamodb.Query": 4}
+    assert units(calls) == 0
+
+
+def test_a_payout_that_is_asked_for_costs_one_message(world: World, key: str) -> None:
+    world.until_closed()
+    with world.counted() as calls:
+        got = world.call("POST", "/payouts", {"currency": "IRR"}, key)
+    assert got.status == 202
+    assert aws(calls) == {"dynamodb.Query": 4, "sqs.SendMessage": 1}
+    assert units(calls) == 0
+
+
 def test_a_usual_payment_fits_in_one_write_unit(world: World, key: str) -> None:
     payment = create(
         world,
@@ -172,3 +220,36 @@ def test_a_line_of_log_is_short(world: World, key: str, capsys: pytest.CaptureFi
     assert max(len(row.encode()) for row in lines) <= 1_200
     routes = [row for row in lines if '"route"' in row]
     assert len(routes) == 4, "one line a call"
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_a_payout_in_a_file_costs_four_units_and_the_file_three(world: World, count: int) -> None:
+    """Waiting, claimed, waiting no more, executed; opened, written, sent."""
+    know_banks(world, DEBTOR)
+    books = [shop(world, n, iban("10")) for n in range(count)]
+    for book in books:
+        earn(world, book, 900)
+    close(world, *books)
+    world.later(minutes=40)
+    with world.counted() as calls:
+        tick(world, 1, EURO)
+    assert states(world, *books) == ["sent"] * count
+    assert units(calls) == 3 + 2 * count
+    assert Counter(call.name for call in calls)["s3.PutObject"] == 2
+    said = [
+        {"reference": str(last(world, book).payout_id), "verdict": "executed"} for book in books
+    ]
+    message = {"lane": EURO.key, "said": said}
+    world.put_message("PayoutFileQueue", json.dumps(message), 0)
+    with world.counted() as calls:
+        world.deliver("PayoutFileQueue")
+    assert states(world, *books) == ["executed"] * count
+    assert units(calls) == count
+    assert aws(calls)["dynamodb.GetItem"] == count + 1, "each seal, and the clock of test books"
+
+
+def test_an_idle_lane_reads_twice_and_writes_nothing(world: World) -> None:
+    with world.counted() as calls:
+        tick(world, 1, EURO)
+    assert aws(calls) == {"dynamodb.GetItem": 1, "dynamodb.Query": 2}
+    assert units(calls) == 0

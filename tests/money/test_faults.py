@@ -16,7 +16,21 @@ from botocore.exceptions import BotoCoreError
 
 from payvand.ids import Book
 from payvand_cli.seed import iban
+from tests.bank.euros import iban as account
 from tests.support.merchant import create, paid, refund, show, try_create
+from tests.support.payout_files import (
+    DEBTOR,
+    EURO,
+    close,
+    earn,
+    files,
+    know_banks,
+    last,
+    sent_names,
+    shop,
+    states,
+    tick,
+)
 from tests.support.world import IBAN, MERCHANT, Died, Fault, World, check_books, running_world
 
 pytestmark = pytest.mark.long
@@ -244,7 +258,7 @@ def _close_check(world: World, key: str, taken: Any) -> None:
 
 def _sealed(account: str) -> Callable[[World, str], Any]:
     def prepare(world: World, key: str) -> Any:
-        world.add_merchant(iban=world.live.vault.seal(account.encode(), MERCHANT))
+        world.add_merchant(payees=(world.payee(account),))
         paid(world, key)
         world.until_closed()
         world.plan_settlement()
@@ -289,6 +303,55 @@ def _back_check(world: World, key: str, subject: Any) -> None:
     assert posting["legs"] == {"payable:merchant": -247_500, "bank:payout": 247_500}
 
 
+# ── payout files ──────────────────────────────────────────────────────────────────────────────
+
+
+def _waiting(world: World, key: str) -> list[Book]:
+    know_banks(world, DEBTOR)
+    books = [shop(world, n, account(ending)) for n, ending in enumerate(("10", "01"))]
+    for book in books:
+        earn(world, book, 1_000)
+    close(world, *books)
+    world.later(minutes=40)
+    return books
+
+
+def _sent(world: World, key: str) -> list[Book]:
+    books = _waiting(world, key)
+    tick(world, 1, EURO)
+    _bank_day(world)
+    return books
+
+
+def _bank_day(world: World) -> None:
+    """The euro bank's next morning, noon and evening."""
+    for _ in range(3):
+        world.later(hours=8)
+        world.lab_call("POST", "/lab/sepabank/run")
+
+
+def _look(world: World, key: str, books: Any) -> object:
+    tick(world, 1, EURO)
+    return None
+
+
+def _look_again(world: World, key: str, books: Any) -> object:
+    world.later(hours=1)  # what failed is seen again
+    tick(world, 2, EURO)
+    _bank_day(world)
+    tick(world, 2, EURO)
+    return None
+
+
+def _file_check(world: World, key: str, books: list[Book]) -> None:
+    """Each payout left in one file, and both accounts ended as the bank says."""
+    known = [file for file in files(world, EURO) if file.digest]
+    held = [id for file in known for id in world.live.payout_files.content(file)[1]]
+    assert sorted(map(str, held)) == sorted(str(last(world, book).payout_id) for book in books)
+    assert states(world, *books) == ["executed", "returned"]
+    assert len(sent_names(world, "bank/out/sepa/test/")) == len(known)
+
+
 BAD_ACCOUNT = iban("0170000000123456789001")
 
 FLOWS = {
@@ -317,6 +380,8 @@ FLOWS = {
     "payout_send": Flow(_sealed(IBAN), _pay_out, _pay_out_again, _paid_check),
     "payout_executed": Flow(_answered(IBAN), _pay_out, _pay_out_again, _paid_check),
     "payout_returned": Flow(_answered(BAD_ACCOUNT), _pay_out, _pay_out_again, _back_check),
+    "payout_file_made": Flow(_waiting, _look, _look_again, _file_check),
+    "payout_file_answered": Flow(_sent, _look, _look_again, _file_check),
 }  # fmt: skip
 
 

@@ -14,11 +14,14 @@ from payvand.events import (
     Event,
     PaymentData,
     PayoutData,
+    PayoutExecuted,
+    PayoutReturned,
     RefundData,
     history,
     of_payment,
     of_payout,
 )
+from payvand.merchant import Payee
 from payvand.payment import (
     FAILED,
     MOVES,
@@ -29,7 +32,16 @@ from payvand.payment import (
     Status,
     execution,
 )
-from payvand.settlement import Line, Lines, Payee, PayoutState, Seal, seal, with_state
+from payvand.settlement import (
+    Line,
+    Lines,
+    PayoutState,
+    Seal,
+    Terms,
+    seal,
+    with_part,
+    with_state,
+)
 from tests.shared.samples import AT_MS, BOOK, DAY, payment
 from tests.shared.test_settlement import line
 
@@ -150,9 +162,10 @@ def test_executed_and_refunded_in_one_image_are_both_told() -> None:
     ]
 
 
-def sealed(gain: int = 300) -> Seal:
+def sealed(gain: int = 300, other: int = 0) -> Seal:
     lines = Lines.of([line("pay_1", gain)] if gain else list[Line](), [])
-    return seal(BOOK, None, DAY, DAY, lines, at_ms=AT_MS, payee=Payee(b"x", "1234", "n"))
+    payees = (Payee(b"x", "1234", "n"), Payee(b"y", "5678", "m", amount_minor=other))
+    return seal(BOOK, None, (DAY, DAY), lines, Terms(payees), at_ms=AT_MS)
 
 
 @pytest.mark.parametrize("old", [None, *PayoutState])
@@ -166,7 +179,9 @@ def test_a_payout_s_states_are_told_once(old: PayoutState | None, new: PayoutSta
     after = image(new)
     assert after is not None
     events = of_payout(image(old), after)
-    if new in {old, PayoutState.SENT}:
+    if old is None:
+        new = PayoutState.NEW  # a seal is written with a payout that is new, or with none
+    elif new in {old, PayoutState.SENT, PayoutState.NEW}:
         assert events == []
         return
     (event,) = events
@@ -180,6 +195,20 @@ def test_a_payout_s_states_are_told_once(old: PayoutState | None, new: PayoutSta
         currency="IRR",
         through=DAY.isoformat(),
     )
+
+
+def test_each_part_that_comes_back_is_told_by_its_own_name() -> None:
+    sent = with_state(sealed(300, 100), PayoutState.SENT, AT_MS + 1)
+    one = with_part(sent, 1, PayoutState.RETURNED, AT_MS + 2)
+    paid = with_part(one, 0, PayoutState.EXECUTED, AT_MS + 3)
+    (back,) = of_payout(sent, one)
+    assert isinstance(back, PayoutReturned)
+    assert (back.data.amount, back.data.transfer) == (100, f"{sent.payout_id}-2")
+    (executed,) = of_payout(one, paid)
+    assert isinstance(executed, PayoutExecuted)
+    assert (executed.data.amount, executed.data.transfer) == (200, None)
+    other = with_part(sent, 0, PayoutState.RETURNED, AT_MS + 2)
+    assert of_payout(sent, other)[0].id != back.id
 
 
 def test_a_seal_without_a_payout_is_nobody_s_news() -> None:

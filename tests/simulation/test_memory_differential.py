@@ -13,7 +13,6 @@ from typing import Any, Final
 import pytest
 from botocore.exceptions import ClientError
 
-from payvand.store.guards import GUARDS
 from payvand_cli.simulate.memory import Memory
 from payvand_cli.stack import Stack
 from tests.simulation import wire_requests
@@ -150,7 +149,7 @@ def test_random_requests_are_answered_alike(ministack: Any, seed: int) -> None:
 
 
 def test_the_product_s_own_expressions_are_among_them() -> None:
-    assert set(GUARDS.values()) <= set(wire_requests.CONDITIONS)
+    assert set(wire_requests.GUARDED) <= set(wire_requests.CONDITIONS)
     assert "SET #refunds.#key = :refund, #refunded = #refunded + :amount" in wire_requests.UPDATES
     assert "ADD offset_s :s" in wire_requests.UPDATES
     assert "#pk = :pk AND begins_with(#sk, :prefix)" in wire_requests.KEY_CONDITIONS

@@ -56,7 +56,8 @@ UPDATES: Final = [
     # put together from what there is to write (settlements)
     "SET #payout_state = :new, #state_at = :now, #bank_code = :code",
 ]
-CONDITIONS: Final = [*GUARDS.values(), *product(r"attribute_\w+\(\w"), "version = :seen"]
+GUARDED: Final = [condition.replace("[n]", "[0]") for condition in GUARDS.values()]
+CONDITIONS: Final = [*GUARDED, *product(r"attribute_\w+\(\w"), "version = :seen"]
 KEY_CONDITIONS: Final = [text.replace("#id", "#sk") for text in product(r"(#pk|pk) = :pk")]
 
 # ── values ────────────────────────────────────────────────────────────────────────────────────
@@ -74,14 +75,14 @@ _FIELDS: Final[dict[str, Sequence[Wire]]] = {
     "moved": [{"BOOL": True}],
     **{
         name: [{"N": str(n)} for n in range(4)]
-        for name in ("rev", "version", "offset_s", "refunded")
+        for name in ("rev", "version", "offset_s", "refunded", "shards")
     },
 }
 _WANTED: Final[dict[str, Sequence[Wire]]] = {
     **{f":{state}": [{"S": state}] for state in (*STATES, "pending", "new", "sent")},
     **{
         f":{name}": _FIELDS["rev"]
-        for name in ("seen", "next", "amount", "room", "most", "now", "at", "s")
+        for name in ("seen", "next", "rev", "shards", "amount", "room", "most", "now", "at", "s")
     },
     ":day": _FIELDS["closing"],
     ":payment": _FIELDS["payment"],

@@ -28,9 +28,9 @@ def test_every_table_keeps_its_time_to_live_and_recovery(local_stack: LocalStack
         assert recovery["PointInTimeRecoveryStatus"] == "ENABLED", logical
 
 
-def test_the_cut_off_is_half_past_four_in_tehran(local_stack: LocalStack) -> None:
+def test_settlement_looks_every_quarter_of_an_hour(local_stack: LocalStack) -> None:
     found = fire.find(local_stack.stack, "SettleSchedule")
-    assert found["ScheduleExpression"] == "cron(0 13 * * ? *)"
+    assert found["ScheduleExpression"] == "cron(0/15 * * * ? *)"
     assert found["State"] == "ENABLED"
 
 

@@ -351,6 +351,53 @@ def test_batches_have_actions_of_their_own() -> None:
     assert plain.stdout == "sqs:SendMessageBatch\n"
 
 
+def test_nobody_says_whose_item_a_request_is_about() -> None:
+    """`guard.emulator_only`; AWS knows dynamodb:LeadingKeys. Without the guard, to see the hole."""
+    body = b'{"TableName": "t", "Item": {"id": {"S": "mer_1"}}}'
+    code = "from ministack.core.iam_actions import dynamodb_service_context as c; print(c(%r))"
+    plain = subprocess.run(
+        [paths.EMULATOR_PYTHON, "-c", code % body], capture_output=True, text=True, check=True
+    )
+    assert "LeadingKeys" not in plain.stdout
+
+
+def test_who_may_put_one_item_puts_no_other(bare_emulator: Stack) -> None:
+    """The same with the guard."""
+    bare_emulator.dynamodb.create_table(
+        TableName="whose",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    code = (
+        "import boto3\ndef handler(event, context):\n"
+        "    put = boto3.client('dynamodb').put_item\n"
+        "    return put(TableName='whose', Item={'id': {'S': event}})['ResponseMetadata']\\\n"
+        "        ['HTTPStatusCode']"
+    )
+    function(bare_emulator, "whose", code)
+    allowed = {
+        "Effect": "Allow",
+        "Action": "dynamodb:PutItem",
+        "Resource": "*",
+        "Condition": {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["mine"]}},
+    }
+    bare_emulator.iam.put_role_policy(
+        RoleName="whose",
+        PolicyName="put",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allowed]}),
+    )
+
+    def put(whose: str) -> bytes:
+        answer = bare_emulator.functions.invoke(
+            FunctionName="whose", Payload=json.dumps(whose).encode()
+        )
+        return answer["Payload"].read()
+
+    assert put("mine") == b"200"
+    assert b"AccessDenied" in put("another")
+
+
 def test_who_may_send_may_send_batches(bare_emulator: Stack) -> None:
     """The same with the guard: as on AWS, both ways."""
     queue = bare_emulator.sqs.create_queue(QueueName="batches")["QueueUrl"]

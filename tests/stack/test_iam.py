@@ -31,11 +31,7 @@ from tests.support.local_stack import free_site
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("iam")]
 
-PROVEN = sorted(
-    (g for g in grants() if (g.function, g.action, g.resource) in NEEDS),
-    key=lambda g: (g.function, not NEEDS[g.function, g.action, g.resource].cold),
-)
-"""A function's cold ones first: a container that was only ever denied has nothing to remember."""
+PROVEN = [g for g in grants() if (g.function, g.action, g.resource) in NEEDS]
 
 
 @dataclass
@@ -85,12 +81,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield Stage(Past.of(stack, running.site.url), running.site.calls)
 
 
-@pytest.fixture(scope="module")
-def denied_only() -> set[str]:
-    """Functions whose container is new and was given nothing yet."""
-    return set()
-
-
 def test_every_grant_is_proven_or_says_why_not() -> None:
     granted = {(g.function, g.action, g.resource) for g in grants()}
     polling = {grant for grant in granted if grant[1] in POLLING}
@@ -121,11 +111,11 @@ def test_with_every_permission_the_scene_plays(stage: Stage, function: str, need
 
 
 @pytest.mark.parametrize("grant", PROVEN, ids=str)
-def test_without_it_the_call_is_denied(stage: Stage, denied_only: set[str], grant: Grant) -> None:
+def test_without_it_the_call_is_denied(stage: Stage, grant: Grant) -> None:
     need = NEEDS[grant.function, grant.action, grant.resource]
     event = need.scene(stage.past)
     role = Role.of(stage.stack, grant.function)
-    if need.cold and grant.function not in denied_only:
+    if need.cold:
         stage.stack.functions.update_function_configuration(
             FunctionName=stage.stack.resources[grant.function], MemorySize=512
         )
@@ -136,7 +126,6 @@ def test_without_it_the_call_is_denied(stage: Stage, denied_only: set[str], gran
         role.put(role.document)
     assert {call.action for call in denied} == {grant.action}, answer.text
     assert all(calls.covers(role.arn(grant), call.resource) for call in denied), denied
-    (denied_only.add if need.cold else denied_only.discard)(grant.function)
 
 
 # ── none wider than used ──────────────────────────────────────────────────────────────────────
@@ -155,11 +144,11 @@ def without_polling(document: dict[str, Any]) -> dict[str, Any]:
 
 def exempt(stack: Stack, function: str, found: str) -> bool:
     """Whether this is a grant that no call on the emulator can show to be needed."""
-    bucket = f"arn:aws:s3:::{stack.outputs['FilesBucket']}"
+    role = Role.of(stack, function)
     return any(
-        found == f"unused: {action} on {resource.replace('FilesBucket', bucket)}"
-        for whose, action, resource in UNPROVEN
-        if whose == function
+        found == f"unused: {grant.action} on {role.arn(grant)}"
+        for grant in grants()
+        if grant.function == function and (grant.function, grant.action, grant.resource) in UNPROVEN
     )
 
 

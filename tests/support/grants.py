@@ -14,8 +14,11 @@ from tests.support import template
 
 PREFIXES: Final = {
     "FilesBucket/lines/*": "a lines object's name is its content's digest, not known beforehand",
-    "FilesBucket/bank/out/*": "an order file is named by its payout",
-    "FilesBucket/bank/in/*": "an answer file is named by its payout",
+    "FilesBucket/papers/*": "a file made for a merchant is named by its book and digest",
+    "FilesBucket/bank/out/*": "an order file is named by its payout, a payout file by its day",
+    "FilesBucket/bank/in/*": "an answer file is named by its payout, or by the bank",
+    "FilesBucket/bank/files/*": "a payout file is kept under its content's digest",
+    "FilesBucket/bank/reconcile/*": "what a source said is kept under its content's digest",
 }
 """The only permissions on more than one named thing, each with its reason."""
 

@@ -4,22 +4,26 @@ from typing import Any, Final
 
 import pytest
 
+from payvand.merchant import HOUSE
+from payvand.store.papers import PREFIX
 from tests.support import template
-from tests.support.grants import PREFIXES, grants, listed
+from tests.support.grants import PREFIXES, grants, listed, statements
 
 GRANTS: Final = grants()
 EVERYTHING: Final = {
     "DataKey": "a key's own policy: the account's roles say who may use it",
+    "SwitchKey": "the same",
 }
 APPEND_ONLY: Final = ("PaymentsTable", "ReferencesTable", "SettlementTable")
 WRITERS: Final = {
     "PaymentsTable": {
         "PaymentInit", "Checkout", "PspCallback", "PaymentVerify", "PaymentTimer", "Refund",
-        "Settle", "Payout",
+        "Settle", "Payout", "PayoutFile", "Reconcile",
     },
     "ReferencesTable": {"PaymentInit", "PspCallback"},
-    "SettlementTable": {"Settle", "Payout"},
-    "MerchantsTable": set(),
+    "SettlementTable": {"Refund", "Settle", "Payout", "PayoutFile", "Reconcile"},
+    "OperationsTable": {"Payout", "PayoutFile", "Reconcile"},
+    "MerchantsTable": {"Reconcile", "Settle"},
     "KeysTable": set(),
     "WebhooksTable": {"MerchantNotify", "Webhooks"},
     "LabTable": {"Lab"},
@@ -31,6 +35,8 @@ SECRETS: Final = {
     "ChannelSecretLive": {
         "PaymentInit", "Checkout", "PspCallback", "PaymentVerify", "PaymentTimer", "Refund",
     },
+    "BankSecretTest": {"PayoutFile"},
+    "BankSecretLive": {"PayoutFile"},
     "WebhookSecret": {"MerchantNotify", "Webhooks"},
 }  # fmt: skip
 WRITING: Final = ("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem")
@@ -92,6 +98,44 @@ def test_tables_are_written_by_these_alone(table: str, writers: set[str]) -> Non
 @pytest.mark.parametrize(("secret", "readers"), SECRETS.items())
 def test_secrets_are_read_by_these_alone(secret: str, readers: set[str]) -> None:
     assert {g.function for g in GRANTS if g.resource == secret} == readers
+
+
+def test_who_asks_for_a_payout_writes_nothing_itself() -> None:
+    actions = {(g.action, g.resource) for g in GRANTS if g.function == "PayoutAsk"}
+    assert {a for a in actions if not a[0].endswith(("GetItem", "Query"))} == {
+        ("sqs:SendMessage", "SettleQueue")
+    }
+
+
+def test_the_only_merchant_a_function_writes_is_the_house() -> None:
+    table = {"GetAtt": "MerchantsTable.Arn"}
+    (statement,) = (
+        statement
+        for properties in template.functions().values()
+        for statement in statements(properties)
+        if "dynamodb:PutItem" in listed(statement["Action"])
+        and table in listed(statement["Resource"])
+    )
+    keys = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [HOUSE]}}
+    assert statement["Condition"] == keys
+
+
+def test_statements_write_files_for_readers_and_nothing_else() -> None:
+    actions = {(g.action, g.resource) for g in GRANTS if g.function == "Statements"}
+    assert {a for a in actions if not a[0].endswith(("GetItem", "Query", "GetObject"))} == {
+        ("s3:PutObject", "FilesBucket/papers/*")
+    }
+
+
+def test_only_the_papers_function_carries_their_layer() -> None:
+    layered = {n for n, p in template.functions().items() if p.get("Layers")}
+    assert layered == {"Statements"}
+
+
+def test_only_files_that_can_be_made_again_expire() -> None:
+    bucket = template.resources("AWS::S3::Bucket")["FilesBucket"]
+    (rule,) = bucket["LifecycleConfiguration"]["Rules"]
+    assert rule["Prefix"] == PREFIX
 
 
 def test_only_reading_functions_only_read() -> None:

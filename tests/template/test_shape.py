@@ -1,12 +1,11 @@
 """The template's shape: rooms, functions and their folders, queues, tables, sources, schedule."""
 
 import re
-from datetime import time
 from typing import Any, Final
 
 import pytest
 
-from payvand.calendar import PROFILES
+from payvand import calendar
 from payvand.events import TYPES
 from tests.support import template
 from tests.support.grants import listed
@@ -14,7 +13,7 @@ from tests.support.grants import listed
 ROOT: Final = template.PATH.parent
 TEXT: Final = template.PATH.read_text(encoding="utf-8")
 ROOMS: Final = ("EDGE", "PAYMENTS", "TELLING", "SETTLEMENT", "LAB", "STATE", "WATCH")
-LINES_MAX: Final = 1_200
+LINES_MAX: Final = 1_600
 """More is split by lifecycle: what holds data goes into a template of its own."""
 PUBLIC: Final = {
     ("GET", "/openapi.json"),
@@ -133,21 +132,18 @@ def test_the_bus_hands_every_event_to_the_merchant() -> None:
 
 
 def test_the_day_ends_when_the_calendar_says() -> None:
-    (schedule,) = template.resources("AWS::Scheduler::Schedule").values()
-    iranian = PROFILES["IRR"]
-    assert schedule["ScheduleExpressionTimezone"] == iranian.zone == "Asia/Tehran"
-    assert schedule["ScheduleExpression"] == "cron(30 16 * * ? *)"
-    assert iranian.cut_off == time(16, 30)
+    schedule = template.resources("AWS::Scheduler::Schedule")["SettleSchedule"]
+    assert schedule["ScheduleExpression"] == "cron(0/15 * * * ? *)"
+    cut_offs = [p.cut_off for c in calendar.currencies().values() for p in c.profiles]
+    assert all(at.minute % 15 == at.second == 0 for at in cut_offs)
+    assert calendar.GRACE_S > 15 * 60, "a tick comes before the day may be sealed"
     assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
     assert schedule["Target"]["DeadLetterConfig"]["Arn"] == {"GetAtt": "SettleDeadQueue.Arn"}
 
 
-def test_the_schedule_may_do_what_it_does_and_no_more() -> None:
+def test_the_schedules_may_do_what_they_do_and_no_more() -> None:
     """The emulator lets Scheduler do what it likes, so no deployed stack would notice."""
-    (schedule,) = template.resources("AWS::Scheduler::Schedule").values()
-    target = schedule["Target"]["Arn"]["GetAtt"]
-    wakes = {"Settle.Arn": "lambda:InvokeFunction", "SettleQueue.Arn": "sqs:SendMessage"}[target]
-    role = template.resources("AWS::IAM::Role")["SettleScheduleRole"]
+    role = template.resources("AWS::IAM::Role")["ScheduleRole"]
     allowed = {
         (action, resource["GetAtt"])
         for policy in role["Policies"]
@@ -155,7 +151,11 @@ def test_the_schedule_may_do_what_it_does_and_no_more() -> None:
         for action in listed(statement["Action"])
         for resource in listed(statement["Resource"])
     }
-    assert allowed == {(wakes, target), ("sqs:SendMessage", "SettleDeadQueue.Arn")}
+    targets = [s["Target"] for s in template.resources("AWS::Scheduler::Schedule").values()]
+    assert {target["RoleArn"]["GetAtt"] for target in targets} == {"ScheduleRole.Arn"}
+    needed = [t["Arn"]["GetAtt"] for t in targets]
+    needed += [t["DeadLetterConfig"]["Arn"]["GetAtt"] for t in targets]
+    assert allowed == {("sqs:SendMessage", name) for name in needed}
 
 
 def test_parts_of_the_cloud_alone_say_why() -> None:

@@ -7,9 +7,11 @@ days settlement runs, so a holiday declared late changes no id.
 
 import datetime as dt
 import functools
+import itertools
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Literal, get_args
 from zoneinfo import ZoneInfo
 
 GRACE_S: Final = 20 * 60
@@ -17,26 +19,105 @@ GRACE_S: Final = 20 * 60
 SKEW_MAX_S: Final = 60
 """Money writers whose clock is further than this from the database's raise (seals R5)."""
 
-FRIDAY: Final = 4
+WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+HOLD_DAYS_MAX: Final = 30
+CLOSED_IN_A_ROW_MAX: Final = 60
+MOVED_MAX: Final = dt.timedelta(hours=12)
+"""A day is no longer than 36 hours, or 37 when clocks go back: ids count 37.2 (ids.PaymentId)."""
 _DAY: Final = dt.timedelta(days=1)
+
+Door = Literal["json", "switch", "sepa", "csv"]
+"""How payouts leave: a file each (json), or one file of many (functions/payout_file)."""
+DOORS: Final[tuple[Door, ...]] = get_args(Door)
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How one currency settles."""
+    """How one currency settles from a day on (calendars/profiles.json, docs/flows/settlement.md).
 
-    currency: str
-    zone: str
+    `closed_weekdays` counts from Monday = 0. `file_until`: a payout file handed over later that day
+    is worked on the next business day. `hold_days`: calendar days a day's earnings wait.
+    """
+
+    since: dt.date
     cut_off: dt.time
-    closed_weekdays: frozenset[int]  # Monday is 0
+    closed_weekdays: frozenset[int]
+    door: Door
+    file_until: dt.time
+    minimum_payout_minor: int
+    hold_days: int
+    on_demand: bool
+
+    @classmethod
+    def parse(cls, fields: Mapping[str, Any]) -> "Profile":
+        """A version as the file has it. Raises ValueError, TypeError or KeyError for any other."""
+        made = cls(
+            since=dt.date.fromisoformat(fields["since"]),
+            cut_off=dt.time.fromisoformat(fields["cut_off"]),
+            closed_weekdays=frozenset(WEEKDAYS.index(day) for day in fields["closed_weekdays"]),
+            door=fields["door"],
+            file_until=dt.time.fromisoformat(fields["file_until"]),
+            minimum_payout_minor=fields["minimum_payout"],
+            hold_days=fields["hold_days"],
+            on_demand=fields["on_demand"],
+        )
+        whole = (made.minimum_payout_minor, made.hold_days)
+        if {type(value) for value in whole} != {int} or type(made.on_demand) is not bool:
+            raise TypeError("minimum_payout and hold_days are whole numbers, on_demand is not")
+        if made.cut_off.tzinfo or made.file_until.tzinfo:
+            raise ValueError("times are those of the currency's zone, and name no other")
+        if made.door not in DOORS:
+            raise ValueError(f"no door {made.door}")
+        if len(made.closed_weekdays) == len(WEEKDAYS):
+            raise ValueError("never open")
+        if made.minimum_payout_minor < 0 or not 0 <= made.hold_days <= HOLD_DAYS_MAX:
+            raise ValueError(f"0 <= minimum_payout, 0 <= hold_days <= {HOLD_DAYS_MAX}")
+        if len(fields) != len(cls.__slots__):
+            raise ValueError(f"unknown: {sorted(fields.keys() - set(cls.__slots__))}")
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class Currency:
+    """A currency's time zone and holiday table, which never change, and its dated profiles."""
+
+    zone: str
     holidays: str  # the name of a file in calendars/
+    profiles: tuple[Profile, ...]  # oldest first
+
+    def on(self, day: dt.date) -> Profile:
+        """The profile in force on a date."""
+        profiles = self.profiles
+        at = len(profiles) - 1
+        while at and profiles[at].since > day:
+            at -= 1
+        return profiles[at]
 
 
-PROFILES: Final[dict[str, Profile]] = {
-    # Only Friday is closed for settlement in Iran; Thursday is a short but open bank day.
-    "IRR": Profile("IRR", "Asia/Tehran", dt.time(16, 30), frozenset({FRIDAY}), "IR"),
-}
-"""Currencies that can be settled. A payment in any other is refused."""
+@functools.cache
+def currencies() -> dict[str, Currency]:
+    """Currencies that can be settled. A payment in any other is refused."""
+    found = {}
+    for name, fields in _table("profiles").items():
+        profiles = tuple(Profile.parse(version) for version in fields["versions"])
+        starts = [profile.since for profile in profiles]
+        if not starts or sorted(set(starts)) != starts:
+            raise ValueError(f"{name}: one version a day, oldest first")
+        if any(_later(*two) > MOVED_MAX for two in itertools.pairwise(profiles)):
+            raise ValueError(f"{name}: a cut-off moves at most {MOVED_MAX} later at a time")
+        found[name] = Currency(fields["zone"], fields["holidays"], profiles)
+    return found
+
+
+def _later(before: Profile, after: Profile) -> dt.timedelta:
+    """How much longer than others the first day of a version is."""
+    day = after.since
+    return dt.datetime.combine(day, after.cut_off) - dt.datetime.combine(day, before.cut_off)
+
+
+def profile(day: dt.date, currency: str) -> Profile:
+    """How a currency settles on a date. Raises KeyError for a currency that does not."""
+    return currencies()[currency].on(day)
 
 
 @functools.cache
@@ -48,18 +129,27 @@ def _zone(name: str) -> ZoneInfo:
         return ZoneInfo.from_file(file, name)
 
 
+def local(now: dt.datetime, currency: str) -> dt.datetime:
+    """A moment on the clocks of a currency's banks."""
+    return now.astimezone(_zone(currencies()[currency].zone))
+
+
 def label(now: dt.datetime, currency: str) -> dt.date:
     """The settlement day a moment belongs to."""
-    profile = PROFILES[currency]
-    local = now.astimezone(_zone(profile.zone))
-    return local.date() + _DAY if local.time() >= profile.cut_off else local.date()
+    there = local(now, currency)
+    day = there.date()
+    return day + _DAY if there.time() >= profile(day, currency).cut_off else day
 
 
 def cut_off(day: dt.date, currency: str) -> dt.datetime:
     """The moment a settlement day ends (UTC)."""
-    profile = PROFILES[currency]
-    local = dt.datetime.combine(day, profile.cut_off, _zone(profile.zone))
-    return local.astimezone(dt.UTC)
+    return at(day, profile(day, currency).cut_off, currency)
+
+
+def at(day: dt.date, time: dt.time, currency: str) -> dt.datetime:
+    """A time of day where a currency's banks are, in UTC."""
+    there = dt.datetime.combine(day, time, _zone(currencies()[currency].zone))
+    return there.astimezone(dt.UTC)
 
 
 def ms_into(now: dt.datetime, day: dt.date, currency: str) -> int:
@@ -84,21 +174,78 @@ def closed_through(now: dt.datetime, currency: str) -> dt.date:
 
 
 @functools.cache
-def _holidays(name: str) -> dict[str, str]:
-    """Dated names of public holidays, from the `holidays` package by tools/holidays_table.py."""
-    from pathlib import Path
-
-    text = (Path(__file__).parent / "calendars" / f"{name}.json").read_text(encoding="utf-8")
-    names: dict[str, str] = json.loads(text)
-    return names
+def _table(name: str) -> dict[str, Any]:
+    """A file of calendars/; the holidays come from the `holidays` package by a tool."""
+    with open(f"{__file__.rpartition('/')[0]}/calendars/{name}.json", encoding="utf-8") as file:  # noqa: PTH123 - pathlib costs a start 3 ms
+        found: dict[str, Any] = json.load(file)
+    return found
 
 
-def is_business_day(day: dt.date, currency: str) -> bool:
-    """Whether money moves between banks on this date."""
-    profile = PROFILES[currency]
-    return day.weekday() not in profile.closed_weekdays and day.isoformat() not in _holidays(
-        profile.holidays
-    )
+def holiday(day: dt.date, currency: str) -> str | None:
+    """The name of the public holiday on a date. Raises LookupError beyond the last known year."""
+    if day.year > known_until(currency):
+        raise LookupError(f"no holidays of {currency} are known for {day.year}")
+    name: str | None = _table(currencies()[currency].holidays)["closed"].get(day.isoformat())
+    return name
+
+
+def known_until(currency: str) -> int:
+    """The last year whose holidays are known."""
+    return _last_year(currencies()[currency].holidays)
+
+
+@functools.cache
+def _last_year(table: str) -> int:
+    return int(max(_table(table)["closed"])[:4])
+
+
+def is_business_day(
+    day: dt.date, currency: str, overrides: Mapping[dt.date, bool] | None = None
+) -> bool:
+    """Whether money moves between banks on this date; an override (open or not) decides alone."""
+    if overrides is not None and day in overrides:
+        return overrides[day]
+    if day.isoformat() in _table(currencies()[currency].holidays)["open"]:
+        return True
+    if day.weekday() in profile(day, currency).closed_weekdays:
+        return False
+    return holiday(day, currency) is None
+
+
+def next_business_day(
+    day: dt.date, currency: str, overrides: Mapping[dt.date, bool] | None = None
+) -> dt.date:
+    """The first business day after a date. Raises LookupError when none is known in two months."""
+    for n in range(1, CLOSED_IN_A_ROW_MAX):
+        if is_business_day(day + n * _DAY, currency, overrides):
+            return day + n * _DAY
+    raise LookupError(f"{currency} stays closed after {day}")
+
+
+def settlement_day(
+    day: dt.date, currency: str, overrides: Mapping[dt.date, bool] | None = None
+) -> dt.date:
+    """The day with whose end a day is settled: itself, or the first business day after it.
+
+    Raises LookupError when none is known.
+    """
+    if is_business_day(day, currency, overrides):
+        return day
+    return next_business_day(day, currency, overrides)
+
+
+def worked_on(
+    now: dt.datetime, currency: str, overrides: Mapping[dt.date, bool] | None = None
+) -> dt.date:
+    """The business day on which banks work on a file handed over at a moment.
+
+    Raises LookupError when none is known.
+    """
+    there = local(now, currency)
+    today = there.date()
+    if there.time() > profile(today, currency).file_until:
+        return next_business_day(today, currency, overrides)
+    return settlement_day(today, currency, overrides)
 
 
 def first_open(day: dt.date, closing: dt.date | None) -> dt.date:

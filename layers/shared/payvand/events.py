@@ -56,6 +56,8 @@ class PayoutData(_Strict):
     """ISO 4217 code of the currency."""
     through: str
     """The last settlement day it pays."""
+    transfer: str | None = None
+    """Which transfer of a payout that is split over several accounts; null for all of it."""
 
 
 class Event(_Strict):
@@ -159,7 +161,7 @@ _BY_STATUS: Mapping[Status, type[Event]] = {
     Status.EXPIRED: PaymentExpired,
     Status.REVERSED: PaymentReversed,
 }
-_BY_STATE: Mapping[PayoutState | None, type[Event]] = {
+_BY_STATE: Mapping[PayoutState, type[Event]] = {
     PayoutState.NEW: PayoutCreated,
     PayoutState.EXECUTED: PayoutExecuted,
     PayoutState.RETURNED: PayoutReturned,
@@ -194,24 +196,39 @@ def refund_event(payment: Payment, refund: Refund) -> Event:
 
 def of_payout(old: Seal | None, new: Seal) -> list[Event]:
     """What happened between two images of a seal."""
-    model = _BY_STATE.get(new.state)
-    if model is None or new.state is None or (old is not None and old.state is new.state):
-        return []
-    at_ms = new.state_at_ms or new.at_ms
+    if old is None:
+        return [_of_payout(new, PayoutState.NEW, new.at_ms)] if new.parts else []
+    back = [
+        n
+        for n, (was, now) in enumerate(zip(old.parts, new.parts, strict=True))
+        if now.state is PayoutState.RETURNED is not was.state
+    ]
+    told = [_of_payout(new, PayoutState.RETURNED, new.parts[n].state_at_ms or 0, n) for n in back]
+    if new.state is PayoutState.EXECUTED is not old.state:
+        told.append(_of_payout(new, PayoutState.EXECUTED, new.state_at_ms or 0))
+    return told
+
+
+def _of_payout(seal: Seal, state: PayoutState, at_ms: int, part: int | None = None) -> Event:
+    several = part is not None and len(seal.parts) > 1
+    names = [str(seal.payout_id) if part is None else seal.transfer(part), state.value]
+    paid = sum(p.amount_minor for p in seal.parts if p.state is not PayoutState.RETURNED)
+    amounts = {PayoutState.NEW: seal.payout_minor, PayoutState.EXECUTED: paid}
     made = {
-        "id": event_id(at_ms, str(new.payout_id), new.state.value),
+        "id": event_id(at_ms, *names),
         "timestamp": rfc3339(at_ms),
-        "merchant_id": new.book.merchant_id,
-        "mode": new.book.mode,
+        "merchant_id": seal.book.merchant_id,
+        "mode": seal.book.mode,
         "data": {
-            "payout_id": str(new.payout_id),
-            "status": new.state.value,
-            "amount": new.payout_minor,
-            "currency": new.book.currency,
-            "through": new.through.isoformat(),
+            "payout_id": str(seal.payout_id),
+            "status": state.value,
+            "amount": amounts[state] if part is None else seal.parts[part].amount_minor,
+            "currency": seal.book.currency,
+            "through": seal.through.isoformat(),
+            "transfer": names[0] if several else None,
         },
     }
-    return [model.model_validate(made)]
+    return _BY_STATE[state].model_validate(made)
 
 
 def history(payment: Payment, created_at_ms: int) -> list[tuple[int, str, dict[str, Any]]]:

@@ -156,11 +156,12 @@ class Payment:
     refunded_minor: int = 0
     moved: bool = False
     shut: bool = False
+    surcharge_minor: int = 0
 
     @property
     def money(self) -> Money:
-        """What the payer is asked for."""
-        return Money(self.amount_minor, self.id.book.currency)
+        """What the payer is asked for: the amount, and the fee where the payer bears it."""
+        return Money(self.amount_minor + self.surcharge_minor, self.id.book.currency)
 
     @property
     def is_open(self) -> bool:
@@ -220,7 +221,13 @@ def execution(
     at_ms: int,
     day: dt.date,
 ) -> Execution:
-    """The booking of a verified attempt on settlement day `day`."""
-    fee = payment.fee_plan.fee(payment.amount_minor, day)
-    legs = ledger.executed(payment.attempts[attempt].channel, payment.amount_minor, fee)
+    """The booking of a verified attempt on settlement day `day`; here its fee is fixed for good.
+
+    What the payer bears was fixed when the payment was made, because it is part of what was asked.
+    """
+    plan, taken = payment.fee_plan, payment.money.amount_minor
+    by_payer = plan.bearer == "payer"
+    fee = payment.surcharge_minor if by_payer else plan.fee(payment.amount_minor, day)
+    shared = {plan.referrer: plan.referral(fee)} if plan.referrer else {}
+    legs = ledger.executed(payment.attempts[attempt].channel, taken, fee, shared)
     return Execution(attempt, reference, at_ms, day, fee, legs, card_mask)

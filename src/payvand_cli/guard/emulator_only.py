@@ -1,7 +1,8 @@
 """What the emulator's own process gets, and the workers it starts do not.
 
 It ends with its parent, unpacks the layer once instead of once a worker, names SQS's batch
-actions as AWS does, and writes down what each role was allowed and denied.
+actions and DynamoDB's leading keys as AWS does, and writes down what each role was allowed and
+denied.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ from typing import Any
 
 LARGE = 1_000_000
 """Bytes of an archive worth sharing."""
+PARTITION_KEYS = ("pk", "id", "hash")
 
 
 def prepare() -> None:
@@ -22,6 +24,7 @@ def prepare() -> None:
     threading.Thread(target=die_with_parent, name="lifeline", daemon=True).start()
     unpack_once()
     name_batches_as_aws_does()
+    name_leading_keys()
     if calls := os.environ.pop("PAYVAND_CALLS", ""):
         write_calls(Path(calls))
 
@@ -97,6 +100,31 @@ def name_batches_as_aws_does() -> None:
         return action
 
     iam_actions.extract_iam_action = extract_iam_action
+
+
+def name_leading_keys() -> None:
+    """Say whose item a request is about, so that a role can be held to `dynamodb:LeadingKeys`.
+
+    Of the names our tables' partition keys have, the one that is there: a body does not say which
+    attribute it is.
+    """
+    try:
+        from ministack.core import iam_actions
+    except ImportError:
+        return
+    context_of = iam_actions.dynamodb_service_context
+
+    def dynamodb_service_context(body: bytes) -> dict[str, Any]:
+        context: dict[str, Any] = context_of(body)
+        try:
+            request = json.loads(body or b"{}")
+            item = request.get("Item") or request.get("Key") or {}
+            found = next(item[name] for name in PARTITION_KEYS if name in item)
+        except (ValueError, AttributeError, StopIteration):
+            return context
+        return {**context, "dynamodb:LeadingKeys": list(found.values())}
+
+    iam_actions.dynamodb_service_context = dynamodb_service_context
 
 
 def write_calls(path: Path) -> None:

@@ -1,6 +1,7 @@
 """The rush itself: payers, a busy clerk, and the lab's days going by, cut-offs and all."""
 
 import datetime as dt
+import json
 import random
 import secrets
 import threading
@@ -224,11 +225,16 @@ class Course:
             for _ in range(BANK_RUNS):
                 self._try(self._bank)
             self._quiet("the bank's answers", lambda: self._paid_out(*UNANSWERED))
-        # The schedule once more, on the same day: what came back meanwhile is looked at.
-        self._try(lambda: fire.run(self.doors.stack, "SettleSchedule", self.now()))
+        self._try(self._look_again)
         self._quiet("books looked at", lambda: not self._left("SettleQueue"))
         self._quiet("queues empty", lambda: not any(facts.waiting(self.doors).values()))
         self._quiet("every webhook", self._all_told)
+
+    def _look_again(self) -> None:
+        """The books once more, on the day that is sealed: payouts that came back are looked at."""
+        plan = json.dumps({"currency": CURRENCY})
+        url = self.doors.stack.outputs["SettleQueue"]
+        self.doors.stack.sqs.send_message(QueueUrl=url, MessageBody=plan)
 
     def _left(self, queue: str) -> int:
         return facts.waiting(self.doors)[queue]

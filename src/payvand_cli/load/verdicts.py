@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from payvand.payment import Payment, RefundState, Status
-from payvand.settlement import Lines, PayoutState
+from payvand.settlement import Lines, Part, PayoutState
 from payvand_cli import audit
 from payvand_cli.load.facts import Books, Facts, Taking
 from payvand_cli.load.memory import Growth
@@ -154,7 +154,9 @@ def _happened(book: Books) -> Iterator[tuple[str, str, int]]:
     for seal in book.seals:
         if seal.payout_minor:
             yield "payout", str(seal.payout_id), 1
-            yield "payout_returned", str(seal.payout_id), int(seal.state is PayoutState.RETURNED)
+            for n, part in enumerate(seal.parts):
+                back = part.state is PayoutState.RETURNED
+                yield "payout_returned", seal.transfer(n), int(back)
 
 
 def balanced(facts: Facts) -> Iterator[str]:
@@ -186,19 +188,19 @@ def paid_out_once(facts: Facts) -> Iterator[str]:
     orders = dict(facts.orders)
     for book in facts.books:
         for seal in book.seals:
-            if seal.payout_minor:
-                order = orders.pop(str(seal.payout_id), {})
+            for n, part in enumerate(seal.parts):
+                order = orders.pop(seal.transfer(n), {})
                 said = order.get("amount"), order.get("status")
-                if not _agrees(said, (seal.payout_minor, seal.state)):
-                    yield f"{seal.payout_id} of {seal.payout_minor} is {said} at the bank"
+                if not _agrees(said, part):
+                    yield f"{seal.transfer(n)} of {part.amount_minor} is {said} at the bank"
     yield from (f"the bank paid {id}, which no seal ordered" for id in orders)
 
 
-def _agrees(said: tuple[object, object], ours: tuple[int, PayoutState | None]) -> bool:
-    amount, state = ours
+def _agrees(said: tuple[object, object], part: Part) -> bool:
     # The bank says rejected of what it never paid: to us it came back.
-    words = {"returned", "rejected"} if state is PayoutState.RETURNED else {state and state.value}
-    return said[0] == amount and said[1] in words
+    back = part.state is PayoutState.RETURNED
+    words = {"returned", "rejected"} if back else {part.state.value}
+    return said[0] == part.amount_minor and said[1] in words
 
 
 def told(facts: Facts) -> Iterator[str]:

@@ -7,6 +7,7 @@ names; a schedule can be run again with any of them left out.
 import datetime as dt
 import json
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -19,12 +20,15 @@ from functions.psp_callback import handler as callback
 from functions.refund import handler as refund
 from payvand import calendar
 from payvand.edge.api import Response
-from payvand.ids import Book, Mode, PaymentId, merchant_id
-from payvand.merchant import Contract, Merchant
-from payvand_cli.simulate.engine import HOUR_MS, LATE_MS, Draws, Fault, Mood
+from payvand.errors import NotFound
+from payvand.fee import FeePlan
+from payvand.ids import Book, Mode, PaymentId, PayoutId, merchant_id
+from payvand.merchant import Contract, Merchant, Payee
+from payvand_cli import reconcile
+from payvand_cli.simulate.engine import DAY_MS, HOUR_MS, LATE_MS, Draws, Fault, Mood
 from payvand_cli.simulate.parties import PROFILES, SimulatedChannel
 from payvand_cli.simulate.rules import day_of, hold
-from payvand_cli.simulate.world import Shape, World
+from payvand_cli.simulate.world import ByFile, Shape, World, doors
 
 if TYPE_CHECKING:
     from payvand_cli.simulate.shrink import Schedule
@@ -51,6 +55,13 @@ FENCE_MS: Final = calendar.GRACE_S * 1000
 BEYOND_GRACE_MS: Final = 60 * MINUTE_MS
 AMOUNTS: Final = (1_000, 250_000, 4_999_990, 5_000_000, 5_000_010, 90_000_000)
 """Rials: the least, usual ones, and those around the cap of the fee."""
+BY_FILE_PER_MILLE: Final = 220
+COVERED_PER_MILLE: Final = 150
+RECONCILED_PER_MILLE: Final = 80
+SPLITS: Final = ((), (), ((40_000, 0),), ((0, 2_500),), ((3_000, 0), (0, 5_000)))
+"""What payees beside the main one get: a fixed amount, basis points of what is left."""
+MINIMA: Final = (0, 0, 0, 400_000, 6_000_000)
+RESERVES: Final = ((0, 0), (0, 0), (0, 0), (1_000, 2))
 ALL_FAULTS: Final = tuple(Fault)
 ODDITIES: Final = ("clock skew", "repeats", "lost timers")
 """What else a schedule can be run without."""
@@ -111,7 +122,7 @@ def shape(draws: Draws, profile: str, *, edge: bool) -> Shape:
     start = draws.pick((*STARTS[:1] * 4, *STARTS))
     start_ms = int(start.timestamp() * 1000)
     days = 1 + draws.chance(300)
-    channels = PROFILES if profile == "mixed" else (profile,)
+    channels = (profile,) if profile in PROFILES else PROFILES
     mode: Mode = "test" if draws.chance(250) else "live"
     shops = tuple(
         Merchant(
@@ -121,8 +132,7 @@ def shape(draws: Draws, profile: str, *, edge: bool) -> Shape:
             contracts=tuple(Contract(c) for c in channels),
             modes=(mode,),
             shards=1 + (n == 0 and draws.chance(400)),
-            iban=_sealed(n, 0),
-            iban_last4="0000",
+            payees=_payees(n, 0),
         )
         for n in range(1 + draws.chance(300))
     )
@@ -131,13 +141,71 @@ def shape(draws: Draws, profile: str, *, edge: bool) -> Shape:
     )
 
 
-def _sealed(n: int, version: int) -> bytes:
-    return f"kms:IR{n:02d}{version:022d}|{merchant_id(100 + n)}".encode()
+def in_files(shape: Shape, seed: int, profile: str) -> Shape:
+    """The same schedule with payouts in files of many, for merchants of more kinds; or as it is.
+
+    Drawn apart, so that the schedules without files are what they were.
+    """
+    draws = Draws(seed, "by file")
+    if not draws.chance(BY_FILE_PER_MILLE) and profile != "files":
+        return shape
+    shops = shape.shops
+    if len(shops) == 1 and draws.chance(500):
+        other = replace(shops[0], id=merchant_id(101), name="shop 1", shards=1)
+        shops = (*shops, replace(other, payees=_payees(1, 0)))
+    late = draws.chance(60)
+    ways = ByFile(draws.pick((0, 0, 0, 1)), shape.busy_until_ms if late else 0)
+    made = tuple(_of_a_kind(draws, n, shop, shops) for n, shop in enumerate(shops))
+    return replace(shape, shops=made, by_file=ways)
+
+
+def refusing(shape: Shape, seed: int, profile: str) -> Shape:
+    """The same schedule for merchants whose refunds their balance must cover; or as it is."""
+    if not Draws(seed, "covered").chance(COVERED_PER_MILLE) and profile != "covered":
+        return shape
+    return replace(shape, shops=tuple(replace(shop, refunds="refuse") for shop in shape.shops))
+
+
+def reconciled(shape: Shape, seed: int, profile: str) -> Shape:
+    """The same schedule, and somebody who keeps a table of the bank account; or as it is."""
+    if not Draws(seed, "reconciled").chance(RECONCILED_PER_MILLE) and profile != "books":
+        return shape
+    return replace(shape, reconciled=True)
+
+
+def _of_a_kind(draws: Draws, n: int, shop: Merchant, shops: tuple[Merchant, ...]) -> Merchant:
+    reserve = draws.pick(RESERVES)
+    brought = n == 0 and len(shops) > 1 and draws.chance(700)
+    plan = FeePlan(
+        bearer="payer" if draws.chance(200) else "merchant",
+        referrer=shops[1].id if brought else None,
+    )
+    return replace(
+        shop,
+        payees=_payees(n, 0, draws.pick(SPLITS)),
+        minimum_payout_minor=draws.pick(MINIMA),
+        reserve_basis_points=reserve[0],
+        reserve_days=reserve[1],
+        fee_plan=plan,
+    )
+
+
+def _payees(n: int, version: int, others: tuple[tuple[int, int], ...] = ()) -> tuple[Payee, ...]:
+    main = Payee(_sealed(n, version), "0000", f"shop {n}")
+    more = (
+        Payee(_sealed(n, version, i), "0000", f"payee {i} of {n}", amount, points)
+        for i, (amount, points) in enumerate(others, 1)
+    )
+    return (main, *more)
+
+
+def _sealed(n: int, version: int, payee: int = 0) -> bytes:
+    return f"kms:IR{n:02d}{payee}{version:021d}|{merchant_id(100 + n)}".encode()
 
 
 def wishes(draws: Draws, shape: Shape) -> list[Wish]:
     """Everything that people and outages will do."""
-    found = _payments(draws, shape)
+    found = _payments(draws, shape) + _file_wishes(draws, shape)
     for n in range(draws.below(3)):
         book = Book(draws.pick(shape.shops).id, shape.mode, "IRR")
         ahead = draws.below(3) - 1
@@ -161,6 +229,64 @@ def wishes(draws: Draws, shape: Shape) -> list[Wish]:
     for n in range(draws.below(3) if shape.mode == "test" else 0):
         hours = 1 + draws.below(20)
         found.append(Wish(f"jump {n}", _moment(draws, shape), partial(_jump, hours)))
+    return found
+
+
+def _covered_wishes(shape: Shape, seed: int) -> list[Wish]:
+    """Where refunds must be covered: all are asked for at once, most of them around a closing."""
+    if shape.shops[0].refunds != "refuse":
+        return []
+    draws = Draws(seed, "all back")
+    found = []
+    for n in range(2):
+        at = draws.pick(_cut_offs(shape)) + FENCE_MS - draws.below(MINUTE_MS)
+        if draws.chance(400):
+            at = shape.start_ms + draws.below(shape.busy_until_ms - shape.start_ms)
+        found.append(Wish(f"all back {n}", at, partial(_all_back, n)))
+    return found
+
+
+def _book_wishes(shape: Shape, seed: int, *, many: bool) -> list[Wish]:
+    """What is handed in and decided about the account, and what wakes its comparison."""
+    if not shape.reconciled:
+        return []
+    draws = Draws(seed, "kept by hand")
+
+    def after_payouts() -> int:
+        """Mostly while payouts are on their way, else any time of the night and day after."""
+        longest = draws.pick((50 * MINUTE_MS, 3 * HOUR_MS, 20 * HOUR_MS))
+        return draws.pick(_cut_offs(shape)) + 25 * MINUTE_MS + draws.below(longest)
+
+    found = [
+        Wish(f"charge {n}", after_payouts(), partial(_charge, n)) for n in range(draws.below(3))
+    ]
+    for n in range(1 + (draws.below(4) if many else draws.chance(300))):
+        at = after_payouts()
+        found.append(Wish(f"statement {n}", at, partial(_statement, n)))
+        if draws.chance(300):  # while its file is read
+            found.append(Wish(f"books tick {n}", at + draws.below(2_000), World.tick_books))
+        if draws.chance(600):
+            at += draws.pick((3_000, 20_000, HOUR_MS)) + draws.below(20_000)
+            both = 1 + draws.chance(400)
+            if many and draws.chance(200):  # by hosts, perhaps, that differ about the day
+                at = (at // DAY_MS + 1) * DAY_MS + draws.below(MINUTE_MS) - MINUTE_MS // 2
+                both = 2
+            found.append(Wish(f"decision {n}", at, partial(_decide, n, both)))
+    mornings = range(draws.below(3 if many else 1))
+    found += [Wish(f"books morning {n}", after_payouts(), World.tick_books) for n in mornings]
+    return found
+
+
+def _file_wishes(draws: Draws, shape: Shape) -> list[Wish]:
+    found: list[Wish] = []
+    if shape.by_file is None:
+        return found
+    for n in range(draws.pick((0, 0, 1))):
+        at = draws.pick(_cut_offs(shape)) + FENCE_MS + draws.below(50 * MINUTE_MS)
+        found.append(Wish(f"taken back {n}", at, _withdraw))
+    for n in range(draws.below(4)):
+        at = draws.pick(_cut_offs(shape)) + HOUR_MS + draws.below(16 * HOUR_MS)
+        found.append(Wish(f"operator {n}", at, _close_tasks))
     return found
 
 
@@ -189,7 +315,8 @@ def _cut_offs(shape: Shape) -> tuple[int, ...]:
 
 def hot(shape: Shape) -> tuple[tuple[int, int], ...]:
     """When aimed faults strike: around every cut-off."""
-    return tuple((cut - 10 * MINUTE_MS, cut + 60 * MINUTE_MS) for cut in _cut_offs(shape))
+    until = 100 if shape.by_file else 60
+    return tuple((cut - 10 * MINUTE_MS, cut + until * MINUTE_MS) for cut in _cut_offs(shape))
 
 
 def _moment(draws: Draws, shape: Shape) -> int:
@@ -270,20 +397,20 @@ def _refunds(payment: Payment, id: str, world: World) -> None:
         world.engine.sleep(4 * MINUTE_MS)
     for n in range(1 + draws.below(3)):
         amount = draws.pick((None, payment.amount, payment.amount // 2, payment.amount // 3))
-        work = partial(_refund, payment, id, f"refund-{n}", amount, world)
+        work = partial(_refund, id, f"refund-{n}", amount, world)
         world.engine.spawn(f"refund {payment.n}.{n}", work, draws.below(3) * 700, ours=False)
         if draws.chance(300):
             world.engine.spawn(f"refund {payment.n}.{n}", work, draws.below(500), ours=False)
 
 
-def _refund(payment: Payment, id: str, key: str, amount: int | None, world: World) -> None:
+def _refund(id: str, key: str, amount: int | None, world: World) -> None:
     body = {} if amount is None else {"amount": amount}
     for _ in range(4):
         answer = world.http(
             refund.post,
             "POST",
             {"id": id},
-            shop=payment.shop.id,
+            shop=PaymentId.parse(id).book.merchant_id,
             headers={"idempotency-key": key},
             body=json.dumps(body).encode(),
             subject=f"{id} {key}",
@@ -295,6 +422,15 @@ def _refund(payment: Payment, id: str, key: str, amount: int | None, world: Worl
         world.engine.sleep(
             2_000 + me.draws.below(100 * MINUTE_MS if me.draws.chance(100) else 9_000)
         )
+
+
+def _all_back(n: int, world: World) -> None:
+    """Everything is given back in one moment: each refund is covered, not all of them."""
+    draws = Draws(world.engine.seed, f"all back {n}")
+    for id, row in list(world.rules.payments.items()):
+        if row["status"] == "executed":
+            work = partial(_refund, id, f"back-{n}", None, world)
+            world.engine.spawn(f"back {n} {id}", work, draws.below(500), ours=False)
 
 
 def _stranger(id: str, world: World) -> None:
@@ -408,7 +544,65 @@ def _outage(channel: str, long_ms: int, world: World) -> None:
 
 def _iban(n: int, world: World) -> None:
     """A merchant gives another account: payouts already ordered keep theirs."""
-    world.put_shop(replace(world.shape.shops[n], iban=_sealed(n, 1)))
+    shop = world.shape.shops[n]
+    others = tuple((payee.amount_minor, payee.basis_points) for payee in shop.payees[1:])
+    world.put_shop(replace(shop, payees=_payees(n, 1, others)))
+
+
+def _withdraw(world: World) -> None:
+    """An operator takes a payout back that waits, or has just left."""
+    books = ((book, seal) for book, chain in world.rules.seals.items() for seal in chain[-1:])
+    for book, seal in books:
+        message = {
+            "lane": f"{world.shape.mode}.IRR.csv",
+            "withdraw": str(PayoutId.of(Book.parse(book), seal["n"])),
+        }
+        world.queues.put("payout_file", json.dumps(message), 0)
+
+
+def _close_tasks(world: World) -> None:
+    """An operator closes what waits, on a host that may fail between two steps."""
+
+    def close() -> None:
+        tasks, mode = doors().tasks, world.shape.mode
+        for task in list(tasks.waiting(mode)):
+            with suppress(NotFound):
+                tasks.close(mode, task.id, "looked at", world.engine.now_ms)
+
+    world.engine.spawn("operator", close)
+
+
+def _charge(n: int, world: World) -> None:
+    if world.statements is not None:
+        world.statements.charge(n)
+
+
+def _statement(n: int, world: World) -> None:
+    if world.statements is not None:
+        world.statements.hand_in(n)
+
+
+def _decide(n: int, people: int, world: World) -> None:
+    """Operators decide what waits; two of them at once, and for reasons of their own."""
+    for who in range(people):
+        work = partial(_decide_all, f"{who} of {n}", world)
+        world.by_hand(f"decides {n}.{who}", work)
+
+
+def _decide_all(who: str, world: World) -> None:
+    me, mode = world.engine.process, world.shape.mode
+    assert me is not None
+    waiting = [item for _, item in reconcile.open_items(world.desk, mode)]
+    for item in waiting:
+        draws = Draws(world.engine.seed, f"decision {item['item']} {who}")
+        charged = item["found"] if item["code"] == "nobody_expects_it" else 0
+        if not charged and draws.chance(600):
+            continue
+        legs = (f"expense:bank={-charged}", f"bank:payout={charged}") if charged else ()
+        other = draws.pick(tuple(waiting))["entries"] if draws.chance(100) else []
+        said = reconcile.Said(f"so says {who}", tuple(other), legs)
+        with suppress(reconcile.Refused):
+            reconcile.decide(world.desk, mode, item["item"], said)
 
 
 def _redrive(world: World) -> None:
@@ -436,8 +630,11 @@ def build(schedule: "Schedule") -> World:
     draws = Draws(schedule.seed, "schedule")
     edge = draws.chance(450)
     rough = _without_oddities(mood(draws, schedule.fault_rate, edge=edge), schedule.without)
-    big = shape(draws, schedule.profile, edge=edge)
-    wished = wishes(draws, big)
+    big = in_files(shape(draws, schedule.profile, edge=edge), schedule.seed, schedule.profile)
+    big = refusing(big, schedule.seed, schedule.profile)
+    big = reconciled(big, schedule.seed, schedule.profile)
+    wished = wishes(draws, big) + _covered_wishes(big, schedule.seed)
+    wished += _book_wishes(big, schedule.seed, many=schedule.profile == "books")
     world = World(schedule.seed, rough, big, schedule.only)
     world.engine.hot = hot(big)
     world.engine.fences = tuple(cut + FENCE_MS for cut in _cut_offs(big))

@@ -7,7 +7,7 @@ once, in any order (streams: in order per table), seen again after the visibilit
 
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -17,11 +17,17 @@ from botocore.exceptions import ClientError
 from payvand_cli.simulate.engine import Draws, Engine, Process
 from payvand_cli.simulate.memory import Memory
 
-MONEY: Final = frozenset({"payments", "settlement"})
+MONEY: Final = frozenset({"payments", "settlement", "operations"})
 REDELIVER_MS: Final = 1_000
 REPEATS_MAX: Final = 30
 """Of one schedule: each leaves a second chain of timers, and chains multiply."""
 STREAM_BATCH: Final = 10
+LIST_PAGE: Final = 2
+"""Names of a page of a bucket's list."""
+_NAMES: Final = (
+    "payment", "refund", "payout", "book", "place", "currency", "share", "lane", "read", "withdraw",
+    "file", "run",
+)  # fmt: skip
 
 
 class Dynamo:
@@ -46,6 +52,9 @@ class Dynamo:
 
     def put_item(self, **request: Any) -> Any:
         return self._write("PutItem", self._memory.put_item, request)
+
+    def delete_item(self, **request: Any) -> Any:
+        return self._write("DeleteItem", self._memory.delete_item, request)
 
     def update_item(self, **request: Any) -> Any:
         return self._write("UpdateItem", self._memory.update_item, request)
@@ -216,9 +225,8 @@ def subject(body: str) -> str:
     message = json.loads(body)
     if "detail" in message:
         return str(message["detail"]["id"])
-    named = [
-        str(message[k]) for k in ("payment", "refund", "payout", "book", "currency") if k in message
-    ]
+    named = [str(message[k]) for k in _NAMES if k in message]
+    named += [str(one["reference"]) for one in message.get("said", ())[:1]]
     return " ".join(named)
 
 
@@ -291,7 +299,7 @@ class Files:
         self.objects = objects
         self.written: Callable[[str, bytes], None] = lambda _key, _content: None
 
-    def put_object(self, *, Bucket: str, Key: str, Body: bytes, ContentType: str) -> Any:
+    def put_object(self, *, Bucket: str, Key: str, Body: bytes, ContentType: str = "") -> Any:
         del Bucket, ContentType
 
         def effect() -> Any:
@@ -310,9 +318,27 @@ class Files:
                     "Error": {"Code": "NoSuchKey", "Message": "There is no such object."}
                 }
                 raise ClientError(answer, "GetObject")
-            return {"Body": io.BytesIO(self.objects[Key])}
+            body = self.objects[Key]
+            return {"Body": io.BytesIO(body), "ContentLength": len(body)}
 
         return self.engine.call("s3.GetObject", effect)
+
+    def get_paginator(self, name: str) -> "Files":
+        assert name == "list_objects_v2", "nothing else is listed"
+        return self
+
+    def paginate(self, *, Bucket: str, Prefix: str) -> Iterator[Any]:
+        """Names in their order, a page a call; what is written meanwhile may be missing."""
+        del Bucket
+        after: str | None = ""
+        while after is not None:
+            page = self.engine.call("s3.ListObjectsV2", partial(self._page, Prefix, after))
+            yield {"Contents": [{"Key": key} for key in page]} if page else {}
+            after = page[-1] if len(page) == LIST_PAGE else None
+
+    def _page(self, prefix: str, after: str) -> list[str]:
+        found = (key for key in self.objects if key.startswith(prefix) and key > after)
+        return sorted(found)[:LIST_PAGE]
 
 
 class Vault:

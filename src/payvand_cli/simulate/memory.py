@@ -12,7 +12,7 @@ Door for a simulator:
     memory.restore(memory.snapshot())            cheap: partitions are copied when next written
 
 Values that come in or go out are shared with the tables: nobody may change them in place. What the
-product does not use (indexes, projections, filters, legacy parameters) raises NotModelled.
+product does not use (indexes, filters, legacy parameters) raises NotModelled.
 Not modelled: reserved words, nesting deeper than 32, throughput, conflicts (calls are atomic here).
 """
 
@@ -20,14 +20,14 @@ import zlib
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from functools import cache
 from typing import Any, Final, NoReturn
 
 from botocore.exceptions import ClientError
 
-from payvand_cli.simulate import expressions
+from payvand_cli.simulate import expressions, projections
 from payvand_cli.simulate.expressions import (
     Check,
     Compiled,
@@ -83,6 +83,7 @@ _QUERY: Final = _SCAN | {
     "ExpressionAttributeNames",
     "ExpressionAttributeValues",
     "ScanIndexForward",
+    "ProjectionExpression",
 }
 _TRANSACT: Final = frozenset({"TransactItems", "ClientRequestToken"})
 
@@ -211,15 +212,20 @@ class Memory:
                     "Either the KeyConditions or KeyConditionExpression parameter must be "
                     "specified in the request."
                 )
-            program, clauses = _key_program(text)
+            fields = request.get("ProjectionExpression")
+            program, clauses = _key_program(text) if fields is None else _projected(text, fields)
             names, values = _bind(program, request)
             bounds = _Bounds(table.schema, clauses, names, values)
             forward = request.get("ScanIndexForward", True)
             start = _start(table, request)
             found = self._found(table, bounds, request, forward=forward, start=start)
-            return self._page(table, found, request)
+            tree = None if fields is None else projections.tree(fields, names)
+            answer = self._page(table, found, request)
         except Refused as exc:
             self._refuse("Query", str(exc))
+        if tree is not None:
+            answer["Items"] = [projections.pick(tree, item) for item in answer["Items"]]
+        return answer
 
     def scan(self, **request: Any) -> Answer:
         """Scan, one page; partitions come in an order of their own, as on AWS."""
@@ -892,6 +898,13 @@ def _key_program(text: str) -> tuple[_Program, tuple[KeyRange, ...]]:
     part = expressions.key_condition(text)
     program = _Program(None, _AS_IT_IS, (part,), part.names, part.values, part.checks)
     return program, part.run
+
+
+@cache
+def _projected(text: str, fields: str) -> tuple[_Program, tuple[KeyRange, ...]]:
+    """The same with a projection, whose names count as used."""
+    program, clauses = _key_program(text)
+    return replace(program, names=program.names | projections.names(fields)), clauses
 
 
 def _bind(program: _Program, request: Request) -> tuple[Names, Values]:

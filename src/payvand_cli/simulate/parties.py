@@ -411,6 +411,8 @@ class SimulatedBank:
         self.sent: dict[str, bytes] = {}
         """Every order ever seen, as first sent."""
         self.differing: list[str] = []
+        self.moved: Callable[[str, int], None] = lambda _reference, _minor: None
+        """Called when money leaves the account, or comes back."""
         self._draws = Draws(engine.seed, "bank")
 
     def saw(self, key: str, content: bytes) -> None:
@@ -429,13 +431,17 @@ class SimulatedBank:
         rejected = not calm and self._draws.chance(120)
         order = json.loads(self.sent[reference])
         self.transfers[reference] = Transfer(order, paid=not rejected)
+        if not rejected:
+            self.moved(reference, -order["amount"])
         self._answer(reference, "rejected" if rejected else "executed")
         if not rejected and not calm and self._draws.chance(200):
             delay_ms = 60_000 + self._draws.below(BANK_RETURNS_MS)
             self.engine.at(self.engine.now_ms + delay_ms, self._come_back, reference)
 
     def _come_back(self, reference: str) -> None:
-        self.transfers[reference].returned = True
+        transfer = self.transfers[reference]
+        transfer.returned = True
+        self.moved(reference, transfer.order["amount"])
         self._answer(reference, "returned")
 
     def _answer(self, reference: str, status: str) -> None:

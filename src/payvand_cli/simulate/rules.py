@@ -8,14 +8,19 @@ of docs/simulation.md. Rules about one-time codes and consents wait for the code
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Collection, Mapping
-from typing import Any, Final
+from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
-from payvand import calendar
+from payvand import calendar, ledger
 from payvand.ids import Book, PaymentId, PayoutId
+from payvand.merchant import HOUSE
 from payvand.store.table import item_from_wire
 from payvand_cli.simulate.engine import Engine
 from payvand_cli.simulate.parties import Held, Session, SimulatedBank, SimulatedChannel
+
+if TYPE_CHECKING:
+    from payvand_cli.simulate.book_rules import BookRules
+    from payvand_cli.simulate.file_rules import FileRules
 
 Row = dict[str, Any]
 EDGES: Final[Mapping[str, frozenset[str]]] = {
@@ -30,11 +35,16 @@ PAYOUT_EDGES: Final[Mapping[str, frozenset[str]]] = {
     "executed": frozenset({"returned"}),
     "returned": frozenset(),
 }
+"""Of a payout that is a file each."""
+IN_FILES: Final[Mapping[str, frozenset[str]]] = {
+    **PAYOUT_EDGES,
+    "new": frozenset({"sent", "returned"}),  # withdrawn
+    "sent": frozenset({"executed", "returned", "new"}),  # let go by a file written without it
+}
 PAYABLE: Final = "payable:merchant"
 FEE_MAX_BASIS_POINTS: Final = 1500
-_SEAL_MAY_CHANGE: Final = frozenset(
-    {"payout_state", "state_at", "paid_at", "bank_code", "bank_reason", "bank_ref"}
-)
+_SEAL_MAY_CHANGE: Final = frozenset({"parts", "shared", "file"})
+_PART_MAY_CHANGE: Final = frozenset({"state", "at", "paid_at", "code", "reason", "ref"})
 _PAYMENT_NEVER_CHANGES: Final = ("amount", "ref", "ret", "exp", "fee", "fb", "meta", "payer")
 
 
@@ -51,6 +61,19 @@ def hold(truth: object, rule: str, what: str) -> None:
     """Raise RuleBroken unless something is true."""
     if not truth:
         raise RuleBroken(rule, what)
+
+
+def transfer(seal: Row, n: int) -> str:
+    """What the bank is told of a part of a payout."""
+    payout = str(PayoutId.of(Book.parse(seal["pk"]), seal["n"]))
+    return f"{payout}-{n + 1}" if len(seal["parts"]) > 1 else payout
+
+
+def parts(chain: list[Row]) -> Iterator[tuple[Row, int, Row]]:
+    """Every transfer that a chain orders."""
+    for seal in chain:
+        for n, part in enumerate(seal.get("parts", ())):
+            yield seal, n, part
 
 
 class Rules:
@@ -78,6 +101,14 @@ class Rules:
         self.told: dict[tuple[str, str, str], str] = {}
         self.told_types: dict[str, set[str]] = {}
         self.born_late: set[str] = set()
+        self.minimum: dict[str, int] = {}
+        """Book → what is too little to be paid out."""
+        self.never_in_debt: set[str] = set()
+        """Books whose refunds are refused where the balance does not cover them."""
+        self.files: FileRules | None = None
+        """What holds of payout files and tasks."""
+        self.books: BookRules | None = None
+        """What holds of reconciliation."""
         self.expected: set[str] = set()
         """Postings an item of the running transaction promised."""
 
@@ -91,13 +122,23 @@ class Rules:
             self._payments_row(item_from_wire(new), old is None)
         elif table == "settlement":
             hold(new is not None, "money is kept", "an item of the settlement table was removed")
-            row = item_from_wire(new)
-            if row["sk"] == "head":
-                self._head(row)
-            else:
-                self._seal(row, old is None)
+            self._settlement_row(old, item_from_wire(new))
         elif table == "references" and new is not None:
             self._reference(new)
+        elif table == "operations" and self.files is not None:
+            self.files.wrote(old, new)
+        elif table == "merchants" and self.books is not None and new["id"]["S"] == HOUSE:
+            self.books.house(old)
+
+    def _settlement_row(self, old: Any, row: Row) -> None:
+        if row["sk"] == "head":
+            self._head(row)
+        elif row["sk"].startswith("sheet#"):
+            self._sheet(row["pk"], row["digest"])
+        elif row["sk"].startswith("seal#"):
+            self._seal(row, old is None)
+        elif row["pk"].startswith("rec.") and self.books is not None:
+            self.books.wrote(None if old is None else item_from_wire(old), row)
 
     def _reference(self, new: Any) -> None:
         pk, payment = new["pk"]["S"], new["payment"]["S"]
@@ -170,10 +211,13 @@ class Rules:
         payment = PaymentId.parse(id)
         attempt = row["att"][exe["n"]]
         session = self._session(attempt["c"], attempt["t"])
+        by_payer = row["fee"].get("payer", False)
+        asked = row["amount"] + (exe["fee"] if by_payer else 0)
+        hold(row.get("sur", 0) == asked - row["amount"], "15 fee in its cap", f"{id}: surcharge")
         hold(
-            session.taken == session.money and session.taken.amount_minor == row["amount"],
+            session.taken == session.money and session.taken.amount_minor == asked,
             "3 verified and equal",
-            f"{id} was booked with {row['amount']}, the channel took {session.taken}",
+            f"{id} was booked with {asked}, the channel took {session.taken}",
         )
         hold(
             session.held is Held.VERIFIED
@@ -218,10 +262,15 @@ class Rules:
         self.postings[id] = row
         self.expected.discard(id)
         self._balanced(id, row["legs"])
+        if id.startswith("m:") and self.books is not None:
+            self.books.journal(row)
         book, day, _ = row["pk"].split("#")
         closing = self.closing.get(book)
         hold(closing is None or closing < day, "8 one seal", f"{id} was posted into closed {day}")
         self._day_is_open(book, day, id)
+        if book in self.never_in_debt and id.startswith("f:"):
+            left = self._owed(book) - sum(seal["payout"] for seal in self.seals.get(book, ()))
+            hold(left >= 0, "9 balance", f"{id} leaves {book} with {left}, which refuses debts")
 
     def _balanced(self, id: str, legs: Mapping[str, int]) -> None:
         hold(sum(legs.values()) == 0, "1 journals balance", f"{id}: {legs}")
@@ -270,13 +319,18 @@ class Rules:
         if self.expected:
             missing = min(self.expected)
             raise RuleBroken("4 status and journal", f"{missing} is missing")
+        if self.books is not None:
+            self.books.committed()
 
     # ── settlement ────────────────────────────────────────────────────────────────────────────
 
     def _head(self, row: Row) -> None:
-        book, closing = row["pk"], row["closing"]
-        before = self.closing.get(book)
-        hold(before is None or before <= closing, "8 one seal", f"{book}: the fence went back")
+        book, closing = row["pk"], row.get("closing")
+        before = self.closing.get(book, "")
+        if closing is None:  # only a count of covered refunds so far
+            hold(not before, "8 one seal", f"{book}: the fence is gone")
+            return
+        hold(before <= closing, "8 one seal", f"{book}: the fence went back")
         self.closing[book] = closing
 
     def _seal(self, row: Row, is_new: bool) -> None:  # noqa: FBT001
@@ -304,10 +358,12 @@ class Rules:
             "9 balance",
             f"{name}: {row['closing_balance']} ≠ {kept}",
         )
-        hold(
-            row["payout"] == 0 or opening + owed == row["payout"], "9 balance", f"{name}: part paid"
-        )
-        hold(bool(row["payout"]) == ("payout_state" in row), "7 paid once", f"{name}: payout state")
+        held = row.get("held", 0)
+        free = opening + owed - held
+        least = max(1, self.minimum.get(book, 0))
+        hold(row["payout"] == (free if free >= least else 0), "9 balance", f"{name}: pays not all")
+        parts = sum(part["amount"] for part in row.get("parts", ()))
+        hold(parts == row["payout"], "15 parts sum to the whole", f"{name}: {parts}")
         chain.append(row)
 
     def _lines(self, name: str, row: Row, book: str) -> None:
@@ -316,7 +372,10 @@ class Rules:
         assert content is not None
         digest = hashlib.sha256(content).hexdigest()
         hold(digest == row["lines_digest"], "5 chain", f"{name}: other lines than it names")
-        lines = [line for line in map(json.loads, content.splitlines()) if "id" in line]
+        found = [json.loads(line) for line in content.splitlines()]
+        sheets = [self._sheet(book, line["sheet"]) for line in found if "sheet" in line]
+        found += [json.loads(line) for sheet in sheets for line in sheet.splitlines()]
+        lines = [line for line in found if "id" in line]
         hold(
             len(lines) == row["count"], "5 chain", f"{name}: {len(lines)} lines, not {row['count']}"
         )
@@ -339,6 +398,13 @@ class Rules:
             due = row["first"] <= day <= row["through"]
             hold(not due or id in present, "8 one seal", f"{id} of {day} is missing in {name}")
 
+    def _sheet(self, book: str, digest: str) -> bytes:
+        """The object of a sheet that is named: it is there, and it is that one."""
+        content = self.objects.get(f"lines/{book}/sheets/{digest}", b"")
+        same = hashlib.sha256(content).hexdigest() == digest
+        hold(same, "5 chain", f"{book}: sheet {digest[:8]} is missing or another")
+        return content
+
     def _legs(self, id: str) -> Any:
         row = self.payments.get(id) or self.postings.get(id)
         return None if row is None else row.get("legs")
@@ -355,28 +421,59 @@ class Rules:
                 found.append((id, row["pk"].split("#")[1]))
         return found
 
+    def _owed(self, book: str) -> int:
+        """What every movement of a book together owes its merchant."""
+        legs = (self._legs(id) for id, _ in self._booked(book))
+        owed: int = -sum(found.get(PAYABLE, 0) for found in legs if found is not None)
+        return owed
+
     def _seal_changed(self, before: Row, row: Row) -> None:
         name = f"seal {row['n']} of {row['pk']}"
         for key in before.keys() | row.keys():
             same = before.get(key) == row.get(key)
             hold(same or key in _SEAL_MAY_CHANGE, "5 chain", f"{name}: {key} changed")
-        old, new = before["payout_state"], row["payout_state"]
-        hold(
-            old == new or new in PAYOUT_EDGES[old], "12 edges", f"{name}: payout {old} became {new}"
-        )
-        if new == "returned" and old != new:
-            payout = PayoutId.of(Book.parse(row["pk"]), row["n"])
-            self._expect(f"r:{payout}")
+        payout = PayoutId.of(Book.parse(row["pk"]), row["n"])
+        for who in row.get("shared", {}).keys() - before.get("shared", {}).keys():
+            hold(
+                ledger.referral(who) in row["sums"],
+                "shares are booked once",
+                f"{name}: nothing is {who}'s",
+            )
+            self._expect(f"e:{payout}")
+        back = []
+        both = zip(before.get("parts", ()), row.get("parts", ()), strict=True)
+        for n, (was, part) in enumerate(both):
+            self._part_changed(name, was, part)
+            if part["state"] == "returned" != was["state"]:
+                back.append(transfer(row, n))
+        for reference in [str(payout)] if back and len(back) == len(row["parts"]) else back:
+            self._expect(f"r:{reference}")
+        if self.by_file and self.files is not None:
+            self.files.moved(name, before, row)
+
+    @property
+    def by_file(self) -> bool:
+        """Whether payouts of this schedule leave in files of many."""
+        return self.files is not None and self.files.bank is not None
+
+    def _part_changed(self, name: str, was: Row, part: Row) -> None:
+        for key in was.keys() | part.keys():
+            same = was.get(key) == part.get(key)
+            hold(same or key in _PART_MAY_CHANGE, "5 chain", f"{name}: {key} changed")
+        old, new = was["state"], part["state"]
+        edges = IN_FILES if self.by_file else PAYOUT_EDGES
+        hold(old == new or new in edges[old], "12 edges", f"{name}: payout {old} became {new}")
 
     # ── messages out ──────────────────────────────────────────────────────────────────────────
 
     def ordered(self, reference: str, order: Mapping[str, Any]) -> None:
         """An order file was written for the bank."""
-        payout = PayoutId.parse(reference)
+        payout = PayoutId.parse(reference[: len("po_") + 12])
         chain = self.seals.get(payout.book.key, [])
         hold(payout.n <= len(chain), "7 paid once", f"{reference} has no seal")
         seal = chain[payout.n - 1]
-        same = order["amount"] == seal["payout"] and order["iban"] == opened(seal["iban"])
+        part = seal["parts"][int(reference.partition("-")[2] or 1) - 1]
+        same = order["amount"] == part["amount"] and order["iban"] == opened(part["iban"])
         hold(same, "7 paid once", f"{reference}: {order} is not what its seal orders")
         hold(not self.bank.differing, "7 paid once", f"{reference}: two different orders")
 
@@ -434,50 +531,80 @@ class Rules:
         return found or next(lost, None)
 
     def _unpaid(self, book: str, chain: list[Row]) -> str | None:
-        for seal in chain:
-            state = seal.get("payout_state")
-            if state in {"new", "sent"}:
+        for seal, n, part in parts(chain):
+            state, reference = part["state"], transfer(seal, n)
+            if state in {"new", "sent"} and not self._mute(reference):
                 return f"payout {seal['n']} of {book} is {state}"
-            if state == "executed" and self._came_back(seal):
+            found = self.bank.transfers.get(reference)
+            if state == "executed" and found is not None and found.returned:
                 return f"payout {seal['n']} of {book} came back"
-        if chain and chain[-1]["closing_balance"] > 0:
+        for seal in chain:
+            unshared = ledger.referrers(seal["sums"]).keys() - seal.get("shared", {}).keys()
+            if unshared:
+                return f"seal {seal['n']} of {book} did not share its fees"
+        if not chain:
+            return None
+        free = chain[-1]["closing_balance"] - chain[-1].get("held", 0)
+        if free >= max(1, self.minimum.get(book, 0)):
             return f"{book} is owed {chain[-1]['closing_balance']}"
         return None
 
-    def _came_back(self, seal: Row) -> bool:
-        reference = str(PayoutId.of(Book.parse(seal["pk"]), seal["n"]))
-        transfer = self.bank.transfers.get(reference)
-        return transfer is not None and transfer.returned
+    def _mute(self, reference: str) -> bool:
+        """Whether the bank will never say what became of a transfer."""
+        return (
+            self.files is not None
+            and self.files.bank is not None
+            and (reference in self.files.bank.mute)
+        )
 
     def at_the_end(self) -> None:
         """The rules about everything together."""
         for book, chain in self.seals.items():
-            owed = -sum(
-                legs.get(PAYABLE, 0)
-                for id, _ in self._booked(book)
-                if (legs := self._legs(id)) is not None
-            )
+            owed = self._owed(book)
             paid = sum(seal["payout"] for seal in chain)
             last = chain[-1]["closing_balance"]
             hold(owed - paid == last, "9 balance", f"{book}: {owed} − {paid} ≠ {last}")
         self._bank()
+        self._shares()
+        if self.files is not None:
+            self.files.at_the_end()
+        if self.books is not None:
+            self.books.at_the_end()
         for name, channel in self.channels.items():
             self._channel(name, channel)
 
     def _bank(self) -> None:
-        for book, chain in self.seals.items():
-            for seal in chain:
-                if not seal["payout"]:
+        for chain in self.seals.values():
+            for seal, n, part in parts(chain):
+                reference = transfer(seal, n)
+                found = self.bank.transfers.get(reference)
+                if self.by_file and self.files is not None:
+                    same = self.files.settled(reference, part)
+                    what = f"{reference}: {found} at the bank, {part['state']} here"
+                    hold(same, "14 reconciles", what)
                     continue
-                reference = str(PayoutId.of(Book.parse(book), seal["n"]))
-                transfer = self.bank.transfers.get(reference)
-                hold(transfer is not None, "7 paid once", f"{reference} never reached the bank")
-                assert transfer is not None
-                kept = transfer.paid and not transfer.returned
-                booked = seal["payout_state"] == "executed"
+                hold(found is not None, "7 paid once", f"{reference} never reached the bank")
+                assert found is not None
+                kept = found.paid and not found.returned
+                booked = part["state"] == "executed"
                 hold(
                     kept == booked, "14 reconciles", f"{reference}: bank kept {kept}, {booked} here"
                 )
+
+    def _shares(self) -> None:
+        """A referrer has a fifth of each fee it brought, in its own book, and nothing more."""
+        earned: dict[str, int] = {}
+        for row in self.payments.values():
+            who = row["fee"].get("by")
+            if who is not None and "exe" in row:
+                earned[who] = earned.get(who, 0) + row["exe"]["fee"] // 5
+        given: dict[str, int] = {}
+        for id, row in self.postings.items():
+            if id.startswith("e:"):
+                who = Book.parse(row["pk"].split("#")[0]).merchant_id
+                given[who] = given.get(who, 0) - row["legs"][PAYABLE]
+        given, earned = ({k: v for k, v in d.items() if v} for d in (given, earned))
+        hold(given == earned, "shares are booked once", f"earned {earned}, given {given}")
 
     def _channel(self, name: str, channel: SimulatedChannel) -> None:
         """What the channel holds for us is what the ledger says it owes us."""

@@ -5,8 +5,9 @@ import json
 import os
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
+from types import SimpleNamespace
 from typing import Any, Final, cast
 
 import yaml
@@ -20,11 +21,15 @@ from functions.payment_init import create
 from functions.payment_timer import handler as timer
 from functions.payment_verify import handler as verify
 from functions.payout import handler as payout
+from functions.payout_file import handler as payout_file
 from functions.psp_callback import handler as callback
+from functions.reconcile import handler as reconcile
 from functions.refund import give_back
 from functions.refund import handler as refund
 from functions.settle import handler as settle
+from functions.settle import reading
 from payvand import calendar, pages, resolve
+from payvand.bank.doors import Doors
 from payvand.edge import log
 from payvand.edge.api import Request, Response
 from payvand.edge.queue import Queues
@@ -35,12 +40,19 @@ from payvand.merchant import Merchant
 from payvand.store import merchants, webhooks
 from payvand.store.clock import Clock
 from payvand.store.payments import Payments
+from payvand.store.payout_files import PayoutFiles
+from payvand.store.reconciliations import Reconciliations
 from payvand.store.settlements import Settlements
 from payvand.store.table import Table, item_to_wire
+from payvand.store.tasks import Tasks
 from payvand_cli import paths
 from payvand_cli.build import _Tolerant
+from payvand_cli.reconcile import Refused
 from payvand_cli.simulate import aws
-from payvand_cli.simulate.engine import Draws, Engine, Mood
+from payvand_cli.simulate.book_rules import BookRules
+from payvand_cli.simulate.engine import HOUR_MS, Draws, Engine, Mood, Process
+from payvand_cli.simulate.file_bank import FileBank
+from payvand_cli.simulate.file_rules import FileRules
 from payvand_cli.simulate.memory import KeySchema, Memory
 from payvand_cli.simulate.parties import (
     Session,
@@ -50,6 +62,7 @@ from payvand_cli.simulate.parties import (
     traits,
 )
 from payvand_cli.simulate.rules import OPEN, RuleBroken, Rules, hold
+from payvand_cli.simulate.statements import Statements
 
 BASE: Final = "https://pay.example"
 GATEWAY_MS: Final = 29_000
@@ -57,9 +70,19 @@ STEPS_MAX: Final = 100_000
 """Calls of one schedule; some 200 are usual, 30,000 were seen. What makes more never ends."""
 PAGE_ITEMS: Final = (2, 3, 100)
 """Items of a page of the store: small ones, so that reading goes on over several."""
+SHEETS: Final = ((1, 1), (2, 2), (reading.SHEET_LINES, 1), (reading.SHEET_LINES, 1))
+"""Lines of a sheet and sheets of a turn: small ones, so that a day is big."""
+FILE_TICKS_MS: Final = tuple(
+    minutes * 60_000 for minutes in (52, 58, 90, 5 * 60, 15 * 60 + 35, 20 * 60)
+)
+"""From a cut-off on: those of the quarter-hourly ticks that have something to do, or may have."""
 PARTITION_MAX_MS: Final = 3_600_000
+LATE_PER_MILLE: Final = 60
+LATE_MS: Final = 9 * 24 * HOUR_MS
+"""A statement so much later is of days no run reads again."""
 TEST_SLICE_S: Final = 900
 _LOGICAL: Final = re.compile(r"(?<!^)(?=[A-Z])")
+_SECRET_IDS: Final = {"test": "test", "live": "live"}
 _EXPECTED: Final = (
     Refusal,
     Overtaken,
@@ -173,6 +196,17 @@ class _Channels:
         return self._channels[name]
 
 
+_CURRENCIES: Final = calendar.currencies
+
+
+def _of_files(hold_days: int) -> Callable[[], dict[str, calendar.Currency]]:
+    """The calendar of a world whose rial leaves in files; it has no other currency."""
+    rial = _CURRENCIES()["IRR"]
+    profiles = tuple(replace(p, door="csv", hold_days=hold_days) for p in rial.profiles)
+    found = {"IRR": replace(rial, profiles=profiles)}
+    return lambda: found
+
+
 class _Secret:
     """payvand.edge.secrets.Secrets, as far as webhooks need it."""
 
@@ -180,6 +214,15 @@ class _Secret:
     def text(secret_id: str) -> str:
         del secret_id
         return "0" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class ByFile:
+    """How payouts leave in files of many."""
+
+    hold_days: int
+    known_from_ms: int
+    """When an operator has said which bank it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +238,10 @@ class Shape:
     """Whether the bus has its rule, and the first shop a webhook endpoint."""
     edge: bool
     """Whether everything happens around the cut-offs."""
+    by_file: ByFile | None = None
+    """None: each payout is a file of its own."""
+    reconciled: bool = False
+    """Whether somebody keeps a table of the bank account."""
 
 
 class World:
@@ -209,8 +256,14 @@ class World:
         self.wished: tuple[str, ...] = ()
         self.objects: dict[str, bytes] = {}
         self.channels = {name: SimulatedChannel(traits(name), engine) for name in shape.channels}
-        self.bank = SimulatedBank(engine, self.objects)
+        files = FileBank(engine, self.objects, shape.mode) if shape.by_file else None
+        self.bank = files or SimulatedBank(engine, self.objects)
         self.rules = Rules(engine, self.channels, self.bank, self.objects)
+        self.files = self.rules.files = FileRules(self.rules, files)
+        self.statements = Statements(self) if shape.reconciled else None
+        if self.statements is not None:
+            self.bank.moved = self.statements.moved
+            self.rules.books = BookRules(self.rules, self.statements)
         self.memory = Memory(
             deployed().tables,
             now=lambda: engine.now_ms / 1000,
@@ -245,12 +298,21 @@ class World:
         self.merchants = merchants.Merchants(table("merchants"), table("keys"), monotonic)
         self.webhooks = webhooks.WebhookStore(table("webhooks"))
         queues: Any = self.queues
+        self.desk = desk(table("settlement"), self.payments, files, queues)
         given: dict[str, Any] = {
             "clock": Clock(table("lab"), engine.wall_s),
             "payments": self.payments,
-            "settlements": Settlements(table("settlement"), self.payments, cast("Any", files), "f"),
+            "settlements": Settlements(
+                table("settlement"), self.payments, cast("Any", files), "f", monotonic
+            ),
             "merchants": self.merchants,
             "webhooks": self.webhooks,
+            "tasks": Tasks(table("operations")),
+            "payout_files": PayoutFiles(table("operations"), cast("Any", files), "f"),
+            "doors": Doors(self._banks, _SECRET_IDS, cast("Any", files), cast("Any", None), "f"),
+            "reconciliations": Reconciliations(
+                table("settlement"), self.payments, cast("Any", files), "f"
+            ),
             "queues": Queues(queues, TEST_SLICE_S),
             "events": aws.Bus(engine, self.queues, told=self.shape.told),
             "secrets": _Secret(),
@@ -259,6 +321,10 @@ class World:
             "webhook_allowed_hosts": frozenset(),
         }
         live.__dict__.update(given)
+        by_file = self.shape.by_file
+        vars(calendar)["currencies"] = _of_files(by_file.hold_days) if by_file else _CURRENCIES
+        lines, turn = Draws(self.seed, "sheets").pick(SHEETS)
+        vars(reading).update(SHEET_LINES=lines, SHEETS_A_TURN=turn)
         vars(create)["os"] = vars(give_back)["secrets"] = _Secrets(engine)
         vars(notify)["post"], vars(log)["error"] = self._deliver, self.judge
         for shop in self.shape.shops:
@@ -272,9 +338,19 @@ class World:
     def put_shop(self, shop: Merchant) -> None:
         """Store a merchant, past any fault."""
         self.memory.put_item(TableName="merchants", Item=item_to_wire(shop.to_item()))
+        self.rules.minimum |= {book.key: shop.minimum_payout_minor for book in shop.books}
+        if shop.refunds == "refuse":
+            self.rules.never_in_debt |= {book.key for book in shop.books}
+
+    def _banks(self, secret_id: str) -> Mapping[str, Any]:
+        """The bank secret of a mode: empty until somebody filled it in."""
+        del secret_id
+        by_file = self.shape.by_file
+        known = by_file is not None and self.engine.now_ms >= by_file.known_from_ms
+        return {"IRR": {"debtor_iban": "IR00", "debtor_name": "us"}} if known else {}
 
     def _caller(self, shop: Merchant) -> Mapping[str, Any]:
-        known = shop.to_item() | {"iban": None}
+        known = shop.to_item() | {"payees": []}
         scopes = "payments:read payments:write refunds:write"
         return {"merchant": json.dumps(known), "mode": self.shape.mode, "scopes": scopes}
 
@@ -293,10 +369,11 @@ class World:
             return
         name = new.get("id", new.get("sk"))["S"]
         parts = []
-        for field in ("status", "payout_state", "closing", "through", "payout", "refunded"):
+        for field in ("status", "closing", "through", "payout", "refunded", "state", "file"):
             was, now = (old or {}).get(field), new.get(field)
             if now is not None and now != was:
                 parts.append(f"{field}={next(iter(now.values()))}")
+        parts += [f"paying={part['M']['state']['S']}" for part in new.get("parts", {}).get("L", ())]
         if "legs" in new and "legs" not in (old or {}):
             parts.append("booked " + new["pk"]["S"].split("#")[1])
         who = self.engine.process
@@ -305,7 +382,11 @@ class World:
             self.engine.note(f"{name} {' '.join(parts)}{by}")
 
     def _file_written(self, key: str, content: bytes) -> None:
-        if key.startswith("bank/out/"):
+        if key.startswith("bank/out/csv/"):
+            self.files.delivered(key.rpartition("/")[2], content)
+            self.bank.saw(key, content)
+            hold(not self.bank.differing, "7 paid once", f"{key}: two different files")
+        elif key.startswith("bank/out/"):
             self.bank.saw(key, content)
             reference = key.removeprefix("bank/out/").removesuffix(".json")
             self.rules.ordered(reference, json.loads(content))
@@ -449,6 +530,8 @@ class World:
         for day in days:
             ends = int(calendar.cut_off(day, "IRR").timestamp() * 1000)
             self.engine.at(ends, self.queues.put, "settle", json.dumps({"currency": "IRR"}), 0)
+            if self.shape.by_file:
+                self._tick_files(ends)
         self.engine.run(self.shape.busy_until_ms)
         for channel in self.channels.values():
             channel.silent = (0, 0)
@@ -460,27 +543,76 @@ class World:
             self.queues.redrive()
             self.engine.run(ends)
             left = self._left()
+            if left == "" and self.statements is not None and self.statements.all_in is None:
+                left = self._reconcile_all()
             if left == "":
                 break
         hold(left == "", "13 everything ends", left)
         self.rules.at_the_end()
         self._told()
 
+    def _reconcile_all(self) -> str:
+        """Hand in the last statement, now or much later; what is not over after it."""
+        assert self.statements is not None
+        if Draws(self.seed, "last statement").chance(LATE_PER_MILLE):
+            self.engine.run(self.engine.now_ms + LATE_MS)
+        self.statements.hand_in_all()
+        self.engine.run(self.engine.now_ms + HOUR_MS)
+        return self._left()
+
+    def tick_books(self) -> None:
+        """What the schedule of reconciliation sends every morning."""
+        self.queues.put("reconcile", json.dumps({"tick": True}), 0)
+
+    def by_hand(self, name: str, work: Callable[[], Any], delay_ms: int = 0) -> None:
+        """Something a person does from a host of ours, which may fail between two steps."""
+
+        def judged(process: Process) -> None:
+            if process.failure is not None and not isinstance(process.failure, Refused):
+                self.judge(process.failure)
+
+        self.engine.spawn(name, work, delay_ms).done = judged
+
+    def _tick_files(self, cut_off_ms: int) -> None:
+        """What the schedule of payout files sends: a tick, or what one before it sent; or two."""
+        draws = Draws(self.seed, f"ticks {cut_off_ms}")
+        lane = f"{self.shape.mode}.IRR.csv"
+        for after_ms in FILE_TICKS_MS:
+            at_ms = cut_off_ms + after_ms + draws.below(6 * 60_000)
+            for _ in range(1 + draws.chance(250)):
+                message = {"tick": True} if draws.chance(300) else {"lane": lane}
+                self.engine.at(at_ms, self._tick_file, message, draws.chance(100))
+                at_ms += draws.below(draws.pick((300, 20_000)))
+
+    def _tick_file(self, message: Mapping[str, Any], idle: bool) -> None:  # noqa: FBT001
+        """One of them; most that would find nothing are left out, for speed."""
+        if idle or self.files.stirs():
+            self.queues.put("payout_file", json.dumps(message), 0)
+
     def counts(self) -> dict[str, int]:
         """What there was in this schedule."""
         found = {"seals": sum(map(len, self.rules.seals.values()))}
         found["refunds"] = sum(len(row["refunds"]) for row in self.rules.payments.values())
         found["payouts"] = len(self.bank.transfers)
+        found["payout files"] = len(self.files.contents)
+        found["tasks"] = len(self.files.tasks.keys() | self.files.done.keys())
         found["booked late"] = sum(id.startswith("x:") for id in self.rules.postings)
+        if self.rules.books is not None:
+            found["links"] = len(self.rules.books.chain)
+            found["matched or ended"] = len(self.rules.books.decided)
+            found["words"] = len(self.rules.books.words)
         for row in self.rules.payments.values():
             found[row["status"]] = found.get(row["status"], 0) + 1
         return found
 
     def _left(self) -> str:
-        left = self.rules.unfinished(self.handed)
+        left = self.rules.unfinished(self.handed) or self.files.unfinished()
+        told = self.statements is not None and self.statements.all_in is not None
+        if left is None and told and self.rules.books is not None:
+            left = self.rules.books.unfinished()
         if left is None and (self.queues.live or self.queues.dead):
             about = next(iter([*self.queues.live.values(), *self.queues.dead]))
-            if about.queue != "settle":
+            if about.queue not in {"settle", "payout_file"} or about in self.queues.dead:
                 left = f"a message about {about.subject} in {about.queue}"
         return left or ""
 
@@ -497,6 +629,13 @@ class World:
         return self.shape.told and PaymentId.parse(id).book.merchant_id == self.shape.shops[0].id
 
 
+def desk(table: Table, payments: Payments, files: aws.Files, queues: aws.Queues) -> Any:
+    """The doors of an operator's host (payvand_cli.doors.Doors), on the simulated services."""
+    outputs = {"FilesBucket": "f", "ReconcileQueue": "reconcile"}
+    stack = SimpleNamespace(outputs=outputs, s3=files, sqs=queues)
+    return SimpleNamespace(stack=stack, payments=payments, table=lambda _: table)
+
+
 def session_channel(channels: Mapping[str, SimulatedChannel], session: Session) -> SimulatedChannel:
     """Where a session lives."""
     return next(c for c in channels.values() if session.token in c.sessions)
@@ -508,5 +647,7 @@ WORKERS: Final[Mapping[str, Callable[[dict[str, Any], Any], Any]]] = {
     "refund": refund.lambda_handler,
     "settle": settle.lambda_handler,
     "payout": payout.lambda_handler,
+    "payout_file": payout_file.lambda_handler,
+    "reconcile": reconcile.lambda_handler,
     "notify": notify.lambda_handler,
 }

@@ -47,7 +47,7 @@ def test_a_good_key_opens_its_merchants_mode(world: World) -> None:
     assert answer["context"]["mode"] == "test"
     assert answer["context"]["scopes"] == "payments:read"
     profile = json.loads(answer["context"]["merchant"])
-    assert profile["iban"] is None, "the account stays where it is"
+    assert profile["payees"] == [], "the account stays where it is"
     (statement,) = answer["policyDocument"]["Statement"]
     assert statement["Resource"] == "arn:aws:execute-api:r:1:api/v1/*", "cached for every route"
 

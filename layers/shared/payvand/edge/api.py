@@ -36,10 +36,12 @@ ERRORS_MAX: Final = 20
 FIELD_MAX: Final = 100
 """Letters of a field's name in a problem: unknown names are the caller's own, however long."""
 Scope = Literal[
-    "payments:read", "payments:write", "refunds:write", "settlement:read", "webhooks:write"
-]
+    "payments:read", "payments:write", "refunds:write", "settlement:read", "settlement:write",
+    "webhooks:write",
+]  # fmt: skip
 SCOPES: Final[tuple[Scope, ...]] = (
-    "payments:read", "payments:write", "refunds:write", "settlement:read", "webhooks:write",
+    "payments:read", "payments:write", "refunds:write", "settlement:read", "settlement:write",
+    "webhooks:write",
 )  # fmt: skip
 HEADERS: Final = {
     "Cache-Control": "no-store",

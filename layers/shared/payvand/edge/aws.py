@@ -66,8 +66,9 @@ SERVICES: Final[Mapping[str, Service]] = {
         ("send_message", "send_message_batch", "change_message_visibility"),
     ),
     "kms": Service(
-        "TrentService", "1.1", "KMS", ("generate_data_key", "decrypt"),
-        blobs=("Plaintext", "CiphertextBlob"),
+        "TrentService", "1.1", "KMS",
+        ("generate_data_key", "decrypt", "sign", "get_public_key"),
+        blobs=("Plaintext", "CiphertextBlob", "Message", "Signature", "PublicKey"),
     ),
     "secretsmanager": Service(
         "secretsmanager", "1.1", "SECRETS_MANAGER", ("get_secret_value",)
@@ -235,11 +236,17 @@ class Client:
         """Do one operation. Raises AwsRefused and AwsSilent, after the tries that may help."""
         if operation == "TransactWriteItems":  # one write, however often it is sent
             request.setdefault("ClientRequestToken", os.urandom(16).hex())
-        body = _dump(request).encode()
+        return self._tried(self._once, operation, _dump(request).encode())
+
+    def raw(self, operation: str, /, **request: Any) -> bytes:
+        """The same for who decodes the answer into types of its own: its bytes."""
+        return self._tried(self._bytes, operation, _dump(request).encode())
+
+    def _tried[T](self, once: Callable[[str, bytes, int], T], operation: str, body: bytes) -> T:
         for tried in range(1, TRIES + 1):
             scale_s = self._service.scale_s
             try:
-                return self._once(operation, body, tried)
+                return once(operation, body, tried)
             except AwsRefused as refused:
                 code, status = refused.code, refused.status
                 if tried == TRIES or not (_throttled(code, status) or _passing(code, status)):
@@ -252,11 +259,24 @@ class Client:
             self._sleep(self._jitter() * scale_s * 2 ** (tried - 1))
         raise AssertionError  # the last try returns or raises
 
-    def _once(self, operation: str, body: bytes, tried: int) -> dict[str, Any]:
+    def _asked(self, operation: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
         fixed = self._kind, f"{self._service.target}.{operation}"
         head = self._signer.head(self._lender.keys(), fixed, body, self._now())
         status, headers, content = self._line.ask(head + body)
         _check(headers.get("x-amz-crc32"), content)
+        return status, headers, content
+
+    def _bytes(self, operation: str, body: bytes, tried: int) -> bytes:
+        del tried
+        status, headers, content = self._asked(operation, body)
+        if status != 200:
+            answer = _object(content, status)
+            answer["ResponseMetadata"] = {"HTTPStatusCode": status, "HTTPHeaders": headers}
+            raise _refused(operation, status, headers, answer)
+        return content
+
+    def _once(self, operation: str, body: bytes, tried: int) -> dict[str, Any]:
+        status, headers, content = self._asked(operation, body)
         answer = _object(content, status)
         answer["ResponseMetadata"] = {
             "RequestId": headers.get("x-amzn-requestid", ""),

@@ -21,7 +21,7 @@ NAMES: Final = frozenset(
         "route", "status", "code", "payment", "payout", "merchant", "mode", "channel", "verdict",
         "event",
         "endpoint", "book", "seal", "lines", "open", "refund", "tries", "answer", "day", "sent",
-        "items", "key_state",
+        "items", "key_state", "lane", "file", "problems",
     }
 )  # fmt: skip
 

@@ -27,6 +27,7 @@ def payment_fields(payment: Payment, base_url: str, now_ms: int) -> dict[str, An
         "channel_reference": x.reference if x else None,
         "checkout_url": f"{base_url}/pay/{payment.id}",
         "return_url": payment.return_url,
+        "charged_amount": payment.money.amount_minor,
         "fee_amount": x.fee_minor if x else None,
         "refunded_amount": payment.refunded_done_minor,
         "metadata": dict(payment.metadata),

@@ -51,6 +51,7 @@ Mobile = Annotated[str, BeforeValidator(ascii_digits), AfterValidator(mobile)]
 NationalCode = Annotated[str, Field(pattern=r"^[0-9]{10}$"), BeforeValidator(ascii_digits)]
 CardNumber = Annotated[str, Field(pattern=r"^[0-9]{16}$"), BeforeValidator(ascii_digits)]
 ChannelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,31}$")]
+Currency = Literal["IRR", "EUR", "RUB", "TRY"]
 Amount = Annotated[StrictInt, Field(ge=1, le=AMOUNT_MAX)]
 Day = Annotated[dt.date, BeforeValidator(_day), Field(ge=EPOCH, le=dt.date(2063, 12, 31))]
 """A settlement day; the range is what ids can carry."""
@@ -84,8 +85,11 @@ class CreatePayment(_Body):
     """A wish to be paid."""
 
     amount: Amount
-    """What the payer pays, in minor units (rials), a JSON integer."""
-    currency: Literal["IRR"]
+    """What the payer pays you, in minor units (rials, cents), a JSON integer.
+
+    Where your plan lets the payer bear the fee, it comes on top.
+    """
+    currency: Currency
     """ISO 4217 code of the currency."""
     reference: Reference
     """Your own name for it, unique for ever: the same call again answers the same payment."""
@@ -165,6 +169,8 @@ class PaymentView(BaseModel):
     """The hosted page: send the payer's browser here."""
     return_url: str
     """Where the payer's browser goes afterwards."""
+    charged_amount: int
+    """What the payer is asked for: `amount`, and the fee where your plan lets the payer bear it."""
     fee_amount: int | None
     """Our fee in minor units, once executed."""
     refunded_amount: int

@@ -17,11 +17,16 @@ from payvand.store.table import Table
 if TYPE_CHECKING:
     import boto3
 
+    from payvand.bank.doors import Doors
     from payvand.edge.queue import Queues
     from payvand.edge.secrets import Channels, Secrets
     from payvand.edge.vault import Vault
     from payvand.store.merchants import Merchants
+    from payvand.store.papers import Papers
+    from payvand.store.payout_files import PayoutFiles
+    from payvand.store.reconciliations import Reconciliations
     from payvand.store.settlements import Settlements
+    from payvand.store.tasks import Tasks
     from payvand.store.webhooks import WebhookStore
 
 
@@ -57,6 +62,7 @@ class Wiring:
             read_timeout=ANSWER_TIMEOUT_S,
             retries={"total_max_attempts": TRIES, "mode": "standard"},
             signature_version="s3v4",
+            s3={"addressing_style": "virtual"},  # a link names the bucket's own region
         )
         return self._session.client(service, config=config)  # type: ignore[call-overload]
 
@@ -94,6 +100,50 @@ class Wiring:
             self.client("s3"),
             self.env["FILES_BUCKET"],
         )
+
+    @cached_property
+    def payout_files(self) -> "PayoutFiles":
+        """Payouts that leave in files of many."""
+        from payvand.store.payout_files import PayoutFiles
+
+        return PayoutFiles(
+            self.table("OPERATIONS_TABLE"), self.client("s3"), self.env["FILES_BUCKET"]
+        )
+
+    @cached_property
+    def doors(self) -> "Doors":
+        """Banks and switches that take payout files."""
+        from payvand.bank.doors import Doors
+
+        ids = {"test": self.env["BANK_SECRET_TEST"], "live": self.env["BANK_SECRET_LIVE"]}
+        clients = (self.client("s3"), self.client("kms"))
+        return Doors(self.secrets.mapping, ids, *clients, self.env["FILES_BUCKET"])
+
+    @cached_property
+    def reconciliations(self) -> "Reconciliations":
+        """What statements and reports said, and what runs decided."""
+        from payvand.store.reconciliations import Reconciliations
+
+        return Reconciliations(
+            self.table("SETTLEMENT_TABLE"),
+            self.payments,
+            self.client("s3"),
+            self.env["FILES_BUCKET"],
+        )
+
+    @cached_property
+    def tasks(self) -> "Tasks":
+        """What waits for an operator."""
+        from payvand.store.tasks import Tasks
+
+        return Tasks(self.table("OPERATIONS_TABLE"))
+
+    @cached_property
+    def papers(self) -> "Papers":
+        """Files made for one reader."""
+        from payvand.store.papers import Papers
+
+        return Papers(self.client("s3"), self.env["FILES_BUCKET"])
 
     @cached_property
     def merchants(self) -> "Merchants":

@@ -4,6 +4,7 @@ They stand in one place so that each can be taken out alone: tests/money removes
 once and proves that a test notices. Nothing else in this package writes a condition by hand.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 _OPEN: Final = "#status IN (:created, :redirected, :accepted)"
@@ -39,6 +40,9 @@ GUARDS: Final[dict[str, str]] = {
     "refund.once": "attribute_not_exists(#refunds.#key)",
     "refund.bound": "#refunded <= :room",
     "refund.count": "size(#refunds) < :most",
+    # A refund that must be covered: nothing else took from the balance since it was added up
+    "refund.cover": "attribute_not_exists(#rev) OR #rev = :rev",
+    "refund.sealed": "attribute_not_exists(#closing) OR #closing = :closing",
     "refund_ask.turn": "#refunds.#key.#asked = :seen",
     "refund_ask.pending": "#refunds.#key.#state = :pending",
     "refund_done.pending": "#refunds.#key.#state = :pending",
@@ -48,13 +52,39 @@ GUARDS: Final[dict[str, str]] = {
     "move.open": _OPEN,
     "seal.absent": _ABSENT,
     # Payouts: rules R11 and R4
-    "payout.new": "#payout_state = :new",
-    "payout.sent": "#payout_state = :sent",
-    "payout.not_returned": "#payout_state IN (:sent, :executed)",
+    "payout.new": "#parts[n].#state = :new",
+    "payout.sent": "#parts[n].#state = :sent",
+    "payout.not_returned": "#parts[n].#state IN (:sent, :executed)",
+    # Payout files: a payout is in one, a file's bytes are fixed once (R7, R11)
+    "due.absent": _ABSENT,
+    "file.absent": _ABSENT,
+    "file.open": "#state = :open",
+    "file.before": "#state = :before",
+    "payout.of_file": "#file = :file",
+    # Reconciliation: a source's runs are a chain; a source begins once; a person speaks once
+    "run.absent": _ABSENT,
+    "source.absent": _ABSENT,
+    "word.absent": "attribute_not_exists(#pk) OR #refused = :true",
+    # The house's own books begin once, or a day of them is before every seal
+    "house.absent": "attribute_not_exists(#id)",
+    # A task is opened once, and closed for good
+    "task.absent": _ABSENT,
+    "task.not_done": _ABSENT,
+    # Shards are never lowered, and raised by one run (seals §6)
+    "shards.kept": "attribute_not_exists(#id) OR #shards <= :shards",
+    "shards.seen": "#shards = :seen",
+    # A referrer's share reaches its book once (R4)
+    "share.once": "attribute_not_exists(#shared.#merchant)",
 }
-"""Guard name → DynamoDB condition."""
+"""Guard name → DynamoDB condition; `[n]` stands for each part that is meant."""
 
 
-def guard(*names: str) -> str:
-    """The conjunction of named guards."""
-    return " AND ".join(f"({GUARDS[name]})" for name in names)
+def guard(*names: str, parts: Sequence[int] = ()) -> str:
+    """The conjunction of named guards, of those about a part for each of `parts`."""
+    conditions = [GUARDS[name] for name in names]
+    meant = [
+        condition.replace("[n]", f"[{n}]")
+        for condition in conditions
+        for n in (parts if "[n]" in condition else (0,))
+    ]
+    return " AND ".join(f"({condition})" for condition in meant)

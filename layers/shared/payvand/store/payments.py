@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from payvand import calendar, ledger
 from payvand.errors import Overtaken
 from payvand.fee import FeePlan
-from payvand.ids import Book, PaymentId, PayoutId, partition
+from payvand.ids import Book, PaymentId, partition
 from payvand.payment import (
     REFUNDS_MAX,
     AttemptRecord,
@@ -31,10 +31,11 @@ from payvand.payment import (
     Status,
 )
 from payvand.store.guards import guard
-from payvand.store.table import Item, Table, item_from_wire
+from payvand.store.table import Item, Table
 
 if TYPE_CHECKING:
     from payvand.settlement import Line
+    from payvand.store.movements import Movement
 
 _STATUSES: Final = {
     ":created": Status.CREATED.value,
@@ -99,6 +100,7 @@ def to_item(payment: Payment) -> Item:
         "meta": dict(payment.metadata) or None,
         "payer": payment.payer,
         "moved": payment.moved or None,
+        "sur": payment.surcharge_minor or None,
         "fail": _failure_to_item(payment.failure),
     }
 
@@ -141,6 +143,7 @@ def from_item(item: Mapping[str, Any]) -> Payment:
         refunded_minor=item["refunded"],
         moved=item.get("moved", False),
         shut=item.get("shut", False),
+        surcharge_minor=item.get("sur", 0),
     )
 
 
@@ -173,6 +176,14 @@ def _refund(key: str, item: Mapping[str, Any]) -> Refund:
         done_at_ms=item.get("done"),
         asked_at_ms=item["asked"],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A book's head: the last day that is closing, and a count that grows with covered refunds."""
+
+    closing: dt.date | None
+    rev: int
 
 
 class Payments:
@@ -333,8 +344,13 @@ class Payments:
 
     # ── refunds ───────────────────────────────────────────────────────────────────────────────
 
-    def begin_refund(self, payment: Payment, refund: Refund, legs: ledger.Legs) -> None:
-        """Book a refund before the channel is asked (seals R3, R4). Raises Overtaken."""
+    def begin_refund(
+        self, payment: Payment, refund: Refund, legs: ledger.Legs, cover: "Head | None" = None
+    ) -> None:
+        """Book a refund before the channel is asked (seals R3, R4). Raises Overtaken.
+
+        `cover`: the head as it was when the balance was added up that must cover the refund.
+        """
         change = self._payments.update_request(
             _key(payment.id),
             "SET #refunds.#key = :refund, #refunded = #refunded + :amount",
@@ -351,7 +367,30 @@ class Payments:
         posting = self._posting(
             payment.id, f"f:{payment.id}:{refund.key}", refund.day, refund.at_ms, legs
         )
-        self._payments.transact([change, posting, self._day_open(payment.id.book, refund.day)])
+        book, day = payment.id.book, refund.day
+        head = self._day_open(book, day) if cover is None else self._spend(book, day, cover)
+        self._payments.transact([change, posting, head])
+
+    def head(self, book: Book) -> "Head":
+        """How far a book is closed, and how often its balance was drawn on (strong read)."""
+        item = self._heads.get({"pk": book.key, "sk": "head"}).item or {}
+        closing = item.get("closing")
+        return Head(dt.date.fromisoformat(closing) if closing else None, item.get("rev", 0))
+
+    def _spend(self, book: Book, day: dt.date, seen: "Head") -> Item:
+        """The day is open, and nothing has left the balance since the head was seen."""
+        closing = seen.closing.isoformat() if seen.closing else ""
+        return self._heads.update_request(
+            {"pk": book.key, "sk": "head"},
+            "SET #rev = :next",
+            guard("posting.day_open", "refund.cover", "refund.sealed"),
+            {
+                ":day": day.isoformat(),
+                ":rev": seen.rev,
+                ":closing": closing,
+                ":next": seen.rev + 1,
+            },
+        )
 
     def ask_refund(self, payment: Payment, refund: Refund, now_ms: int) -> None:
         """Take the next turn at asking the channel.
@@ -413,22 +452,24 @@ class Payments:
         """Everything in one shard of one merchant-day, in key order."""
         return map(_entry, self._items(book, day, shard))
 
-    def movements(self, book: Book, day: dt.date, shard: int) -> Iterator[Entry]:
-        """The same for settlement, which reads a million: what is over comes as its line alone.
+    def movements(
+        self, book: Book, day: dt.date, shard: int, after: str = ""
+    ) -> "Iterator[Movement]":
+        """The same for settlement, which reads a million: little of each (store/movements.py).
 
-        Read off the wire: decoding every attribute would cost ten times as much.
+        Only what follows the item `after`, in key order.
         """
-        from payvand.settlement import Line  # a payment's own functions know no seals
+        from payvand.store import movements  # no other function reads so
 
-        found = self._payments.query_wire("#pk = :pk", {":pk": partition(book, day, shard)})
-        for wire in found:
-            legs = wire.get("legs")
-            if legs is None or not _is_over(wire):
-                yield _entry(item_from_wire(wire))
-                continue
-            at = wire["exe"]["M"]["at"] if "exe" in wire else wire["at"]
-            minor = {account: int(value["N"]) for account, value in legs["M"].items()}
-            yield Entry(None, Line(wire["id"]["S"], day, int(at["N"]), minor))
+        pk = partition(book, day, shard)
+        rows = self._payments.query_rows(
+            movements.Row,
+            movements.FIELDS,
+            "#pk = :pk",
+            {":pk": pk},
+            start={"pk": pk, "id": after} if after else None,
+        )
+        return (movements.movement(row, day) for row in rows)
 
     def payments(
         self, book: Book, day: dt.date, shard: int, *, before: str | None, limit: int
@@ -457,6 +498,11 @@ class Payments:
         assert item is not None, f"{id} is gone"
         return _entry(item)
 
+    def posting(self, id: PaymentId, name: str, day: dt.date) -> "Line | None":
+        """The line a posting of a payment, by its own name, put into a day."""
+        item = self._payments.get({"pk": partition(id.book, day, id.shard), "id": name}).item
+        return None if item is None else _line(item)
+
     def _items(
         self, book: Book, day: dt.date, shard: int, limit: int | None = None
     ) -> Iterator[Item]:
@@ -475,15 +521,14 @@ class Payments:
         )
         self._payments.write(request)
 
-    def return_requests(
-        self, payout: PayoutId, day: dt.date, at_ms: int, legs: ledger.Legs
+    def posting_requests(
+        self, book: Book, id: str, day: dt.date, at_ms: int, legs: ledger.Legs
     ) -> list[Item]:
-        """A returned payout's posting and its open day, for the settlement's transaction."""
-        pk = partition(payout.book, day, 0)
-        item = {"pk": pk, "id": f"r:{payout}", "at": at_ms, "legs": legs}
+        """A posting that belongs to no payment, and its open day, for another's transaction."""
+        item = {"pk": partition(book, day, 0), "id": id, "at": at_ms, "legs": legs}
         return [
             self._payments.put_request(item, guard("posting.absent")),
-            self._day_open(payout.book, day),
+            self._day_open(book, day),
         ]
 
 
@@ -510,15 +555,6 @@ def _refund_to_item(refund: Refund) -> Item:
 def _entry(item: Mapping[str, Any]) -> Entry:
     payment = from_item(item) if item["id"].startswith("pay_") else None
     return Entry(payment, _line(item) if "legs" in item else None)
-
-
-def _is_over(wire: Mapping[str, Any]) -> bool:
-    """Whether a booked item asks for nothing more (Payment.is_finished, no pending refund)."""
-    if "att" not in wire:
-        return True
-    refunds = wire["refunds"]["M"].values()
-    pending = any(refund["M"]["state"]["S"] == RefundState.PENDING for refund in refunds)
-    return not pending and (len(wire["att"]["L"]) < 2 or "shut" in wire)
 
 
 def _line(item: Mapping[str, Any]) -> "Line":

@@ -228,38 +228,56 @@ class Table:
         start: Mapping[str, Any] | None = None,
     ) -> Iterator[Item]:
         """Items in key order, page after page, at most `limit` of them."""
-        wires = self.query_wire(condition, values, limit=limit, forward=forward, start=start)
-        return map(item_from_wire, wires)
-
-    def query_wire(
-        self,
-        condition: str,
-        values: Mapping[str, Any],
-        *,
-        limit: int | None = None,
-        forward: bool = True,
-        start: Mapping[str, Any] | None = None,
-    ) -> Iterator[dict[str, Any]]:
-        """The same as DynamoDB writes them, for readers of many items who need little of each."""
-        request: Item = {
-            "TableName": self.name,
-            "ConsistentRead": True,
-            "ScanIndexForward": forward,
-            **self._expressions({"KeyConditionExpression": condition}, values, {}),
-        }
-        if start is not None:
-            request["ExclusiveStartKey"] = item_to_wire(start)
+        request = self._question(condition, values, start)
+        request["ScanIndexForward"] = forward
         left = limit
         while True:
             if left is not None:
                 request["Limit"] = left
             answer = self._client.query(**request)
-            yield from answer["Items"]
+            yield from map(item_from_wire, answer["Items"])
             if left is not None:
                 left -= len(answer["Items"])
             if "LastEvaluatedKey" not in answer or left == 0:
                 return
             request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def query_rows[T](
+        self,
+        kind: type[T],
+        fields: str,
+        condition: str,
+        values: Mapping[str, Any],
+        *,
+        start: Mapping[str, Any] | None = None,
+    ) -> Iterator[T]:
+        """The same for readers of many items: only `fields`, as msgspec structs of this kind."""
+        from payvand.store.pages import ask
+
+        request = self._question(condition, values, start, fields)
+        while True:
+            page = ask(self._client, kind, request)
+            yield from page.Items
+            if page.LastEvaluatedKey is None:
+                return
+            request["ExclusiveStartKey"] = page.LastEvaluatedKey
+
+    def _question(
+        self,
+        condition: str,
+        values: Mapping[str, Any],
+        start: Mapping[str, Any] | None,
+        fields: str = "",
+    ) -> Item:
+        parts = {"KeyConditionExpression": condition, "ProjectionExpression": fields}
+        request: Item = {
+            "TableName": self.name,
+            "ConsistentRead": True,
+            **self._expressions(parts, values, {}),
+        }
+        if start is not None:
+            request["ExclusiveStartKey"] = item_to_wire(start)
+        return request
 
     def scan(self) -> Iterator[Item]:
         """Every item. Only for tables whose size is the number of merchants."""

@@ -1,0 +1,5 @@
+"""The lab's switch as a process."""
+
+from payvand_cli.switch import main
+
+main()
