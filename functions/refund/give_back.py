@@ -20,19 +20,20 @@ from payvand.ids import derived
 from payvand.merchant import Merchant
 from payvand.payment import REFUNDS_MAX, Payment, Refund, RefundState, Status
 from payvand.psp import RefundVerdict
-from payvand.resolve import attempt_of, channel_of, read
+from payvand.resolve import attempt_of, channel_of, read, read_at
 from payvand.store.clock import Moment
 
 if TYPE_CHECKING:
     from payvand.edge.wiring import Wiring
+    from payvand.store.payments import Seen
 
 BOOK_TRIES: Final = 6
 FIRST_TIMER_S: Final = 120
-"""Longer than the refund function lives, and than a channel takes to list a new refund."""
+"""Later than the next turn (resolve.APART_S)."""
 
 
 def request_refund(
-    live: "Wiring", merchant: Merchant, payment: Payment, body: CreateRefund, key: str | None
+    live: "Wiring", merchant: Merchant, seen: "Seen", body: CreateRefund, key: str | None
 ) -> Refund:
     """Book a refund and ask the channel for it, or answer the one this key already made.
 
@@ -41,6 +42,7 @@ def request_refund(
     """
     wanted = key or (body.reference and f"ref:{body.reference}") or secrets.token_hex(16)
     name = hashlib.sha256(wanted.encode()).hexdigest()[:24]
+    payment = seen.payment
     known = payment.refunds.get(name)
     if known is not None:
         if body.amount is not None and known.amount_minor != body.amount:
@@ -51,7 +53,7 @@ def request_refund(
     _amount(payment, body)
     now = live.clock.now(payment.id.book.mode)
     arm(live, payment, name, now, FIRST_TIMER_S)
-    payment, refund, ours = _book(live, merchant, payment, body, name, now)
+    payment, refund, ours = _book(live, merchant, seen, body, name, now)
     # Who did not book does not ask: a channel without keys would give the money back twice.
     return decide(live, payment, refund, first_try=True) if ours else refund
 
@@ -67,14 +69,15 @@ def arm(
 def _book(
     live: "Wiring",
     merchant: Merchant,
-    payment: Payment,
+    seen: "Seen",
     body: CreateRefund,
     name: str,
     now: Moment,
 ) -> tuple[Payment, Refund, bool]:
-    book = payment.id.book
+    book = seen.payment.id.book
     day = now.label(book.currency)
     for _ in range(BOOK_TRIES):
+        payment = seen.payment
         amount = _amount(payment, body)
         must = merchant.refunds == "refuse"
         cover = covered(live, book, amount) if must else None
@@ -86,15 +89,15 @@ def _book(
             at_ms=now.ms,
             state=RefundState.PENDING,
             reason=body.reason,
-            asked_at_ms=live.clock.wall_ms(),
+            asked_at_ms=seen.server_ms,
         )
         legs = ledger.refunded(_channel(payment), amount)
         try:
             live.payments.begin_refund(payment, refund, legs, cover)
         except Overtaken as refused:
-            payment = read(live, payment.id)
-            if (known := payment.refunds.get(name)) is not None:
-                return payment, known, False  # our own lost answer, or the same key sent twice
+            seen = read_at(live, payment.id)
+            if (known := seen.payment.refunds.get(name)) is not None:
+                return seen.payment, known, False  # our own lost answer, or the same key sent twice
             if refused.failed and refused.failed[-1]:
                 day = first_open(day, live.payments.closing(book))
         else:
@@ -102,7 +105,7 @@ def _book(
             booked = payment.refunded_minor + amount
             after = dataclasses.replace(payment, refunds=refunds, refunded_minor=booked)
             return after, refund, True
-    raise Overtaken(f"a refund of {payment.id} could not be booked")
+    raise Overtaken(f"a refund of {seen.payment.id} could not be booked")
 
 
 def _amount(payment: Payment, body: CreateRefund) -> int:

@@ -18,30 +18,26 @@ from payvand.edge.views import CreateRefund, RefundView, own_payment_id
 from payvand.edge.wiring import wiring
 from payvand.errors import NotFound, Overtaken
 from payvand.ids import PaymentId
-from payvand.payment import Payment, Refund, RefundState
-from payvand.resolve import read
+from payvand.payment import Refund, RefundState
+from payvand.resolve import early_s, read_at
 
 if TYPE_CHECKING:
     from payvand.edge.wiring import Wiring
+    from payvand.store.payments import Seen
 
 STEPS_S: Final = (120, 120, 300, 900)
 """Book time between questions about a pending refund; the last one repeats until it is decided."""
 MISSING_MAX: Final = 4
-APART_S: Final = 60
-"""Between two questions about a refund: one just asked for is in no channel's list yet.
-
-By the host's clock, in test books too: theirs may jump while the first question is under way.
-"""
 
 
 def post(request: Request) -> Response:
     """Refund a payment, whole or in part."""
     body, caller, live = request.json(CreateRefund), request.caller, wiring()
     id = own_payment_id(request.path["id"], caller.merchant.id, caller.mode)
-    payment = read(live, id)
-    refund = request_refund(live, caller.merchant, payment, body, request.idempotency_key)
+    seen = read_at(live, id)
+    refund = request_refund(live, caller.merchant, seen, body, request.idempotency_key)
     log.note(payment=id.text, refund=refund.refund_id)
-    return Response.of(RefundView.of(payment, refund), 201)
+    return Response.of(RefundView.of(seen.payment, refund), 201)
 
 
 def wake(delivery: Delivery) -> None:
@@ -54,10 +50,10 @@ def wake(delivery: Delivery) -> None:
         log.note(answer="early")
         return
     try:
-        payment = read(live, id)
+        seen = read_at(live, id)
     except NotFound:
         return  # refunds are only begun on stored payments
-    refund = payment.refunds.get(key)
+    payment, refund = seen.payment, seen.payment.refunds.get(key)
     if refund is None:
         log.note(answer="missing")
         if n < MISSING_MAX:
@@ -65,25 +61,23 @@ def wake(delivery: Delivery) -> None:
         return
     step_s: float = STEPS_S[min(n, len(STEPS_S) - 1)]
     if refund.state is RefundState.PENDING:
-        wall_ms = live.clock.wall_ms()
-        early_s = APART_S - (wall_ms - refund.asked_at_ms) / 1000
-        if early_s > 0:
-            step_s, n = early_s + 1, n - 1  # not asked: the same step again, as soon as one may
+        if wait_s := early_s(seen, refund.asked_at_ms):
+            step_s, n = wait_s + 1, n - 1  # not asked: the same step again, as soon as one may
         else:
-            refund = _ask(live, payment, refund, wall_ms)
+            refund = _ask(live, seen, refund)
     log.note(refund=refund.refund_id, answer=refund.state.value)
     if refund.state is RefundState.PENDING:
         arm(live, payment, key, now, step_s, n + 1)
 
 
-def _ask(live: "Wiring", payment: Payment, refund: Refund, wall_ms: int) -> Refund:
+def _ask(live: "Wiring", seen: "Seen", refund: Refund) -> Refund:
     """Take a turn and ask; when another timer has the turn, leave it to that one."""
     try:
-        live.payments.ask_refund(payment, refund, wall_ms)
+        live.payments.ask_refund(seen.payment, refund, seen.server_ms)
     except Overtaken:
         return refund
-    asked = dataclasses.replace(refund, asked_at_ms=wall_ms)
-    return decide(live, payment, asked, first_try=False)
+    asked = dataclasses.replace(refund, asked_at_ms=seen.server_ms)
+    return decide(live, seen.payment, asked, first_try=False)
 
 
 ROUTES = (

@@ -12,10 +12,11 @@ from functions.payment_verify import handler as payment_verify
 from functions.payout import handler as payout
 from functions.refund import give_back
 from functions.refund import handler as refund
-from payvand import webhook
+from payvand import resolve, webhook
 from payvand.payment import FIRST_TIMER_S
 from payvand.store.guards import GUARDS
 from payvand_cli.load.report import Report
+from payvand_cli.simulate import parties
 from tools import load_page
 
 ROOT: Final = Path(__file__).parents[2]
@@ -142,6 +143,13 @@ def test_the_waits_on_paper_are_the_waits_in_code() -> None:
     refunds = _text(DOCS / "flows" / "refund.md")
     assert f"due in {give_back.FIRST_TIMER_S} s" in refunds
     assert _numbers(refund.STEPS_S) in refunds
+    assert f"`resolve.APART_S` = {resolve.APART_S} s later: {resolve.LIFE_MAX_S} s" in refunds
+    assert min(give_back.FIRST_TIMER_S, *refund.STEPS_S) > resolve.APART_S
+    payments = _text(DOCS / "flows" / "payment.md")
+    assert f"| booking rounds | {resolve.BOOK_TRIES} |" in payments
+    assert f"| {resolve.APART_S} s | `resolve.APART_S` |" in payments
+    assert parties.LIFE_MAX_MS == resolve.LIFE_MAX_S * 1000, "the simulator assumes what we say"
+    assert parties.IN_FLIGHT_MAX_MS == resolve.IN_FLIGHT_MAX_S * 1000
 
 
 def test_the_webhook_snippet_verifies_what_we_sign() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from payvand.ids import Book
+from payvand.resolve import APART_S
 from tests.support.merchant import balance, create, paid, refund, show, try_create
 from tests.support.world import BASE, MERCHANT, OTHER, World, check_books
 
@@ -454,7 +455,7 @@ def test_a_clock_that_jumps_often_does_not_put_a_refund_off(world: World, key: s
         for message in world.queues["RefundQueue"]:
             message.visible_at = world.now
         world.deliver("RefundQueue")
-    world.later(seconds=62)
+    world.later(seconds=APART_S + 1)
     world.deliver("RefundQueue")
     (seen,) = world.call("GET", f"/payments/{payment['id']}/refunds", key=key).json()["data"]
     assert seen["status"] == "done"

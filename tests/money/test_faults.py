@@ -7,6 +7,7 @@ its true state.
 """
 
 import contextlib
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -146,6 +147,29 @@ def _two_takings_check(world: World, key: str, payment: Any) -> None:
         won = kept.attempts[kept.execution.attempt].channel == party
         words = {"zarinpal": ("VERIFIED", "REVERSED"), "noticebank": ("TAKEN", "GIVEN_BACK")}[party]
         assert words[0 if won else 1] in str(session), session
+
+
+def _late_rival(world: World, key: str) -> Any:
+    """Paid at two channels, and the one that lost can no longer reverse: it must refund."""
+    payment = create(world, key, 250_302)
+    first, second = (world.go_to_bank(payment, name) for name in ("zarinpal", "noticebank"))
+    world.submit(first, "pay")
+    world.submit(second, "pay")
+    world.queues["VerifyQueue"].clear()
+    assert show(world, key, payment["id"])["status"] == "executed"
+    world.later(minutes=31)
+    return payment
+
+
+def _late_rival_check(world: World, key: str, payment: Any) -> None:
+    _is("executed")(world, key, payment)
+    stored = world.payment(payment["id"])
+    assert stored.shut
+    (session,) = [i for i in world.items("LabTable") if i["pk"] == "noticebank"]
+    refunds = json.loads(session["doc"])["refunds"]
+    assert [(key, made["rial"]) for key, made in refunds.items()] == [
+        (f"extra-{stored.attempt_key(1)}", 250_302)
+    ]
 
 
 def _noticed(world: World, key: str) -> Any:
@@ -366,6 +390,7 @@ FLOWS = {
     "timer": Flow(_at_bank(107), _fire_timer, _nothing, _is("executed")),
     "timer_late": Flow(_late, _deliver("TimerQueue"), _nothing, _is("executed")),
     "timer_second_taking": Flow(_second_tab, _fire_timer, _nothing, _two_takings_check),
+    "timer_late_rival": Flow(_late_rival, _fire_timer, _nothing, _late_rival_check),
     "refund": Flow(
         paid, _ask_refund(50_000), _ask_refund(50_000), _refund_check(50_000, "done")
     ),

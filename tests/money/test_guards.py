@@ -201,6 +201,16 @@ def taking_once(world: World) -> None:
     refused(world.books[0].confirm, other, taking(other, reference="7"), unique=True)
 
 
+def extra_turn(world: World) -> None:
+    """Two workers find money that cannot be booked: only one may ask for it back at a time."""
+    first = opened(world)
+    world.books[0].ask_extra(first, 0, 5)
+    refused(world.books[0].ask_extra, first, 0, 6)
+    again = world.payment(first.id.text)
+    world.books[0].ask_extra(again, 0, 106)
+    refused(world.books[0].ask_extra, again, 0, 107)
+
+
 def refund_executed(world: World) -> None:
     refused(begin, world, payment := opened(world), giving(payment))
 
@@ -494,6 +504,7 @@ SCENARIOS: dict[str, Callable[[World], None]] = {
     "refund.count": refund_count,
     "refund.cover": refund_cover,
     "refund.sealed": refund_sealed,
+    "extra.turn": extra_turn,
     "refund_ask.turn": refund_ask_turn,
     "refund_ask.pending": refund_ask_pending,
     "refund_done.pending": refund_done_pending,

@@ -17,6 +17,7 @@ from payvand.money import Money
 from payvand.payment import AttemptRecord, Payment, Status
 from payvand.psp import Answer, Attempt, Channel, RefundAnswer, RefundVerdict, Verdict
 from payvand.resolve import (
+    APART_S,
     EXTRA_KEYS_MAX,
     Resolution,
     TakenByAnother,
@@ -235,11 +236,62 @@ def test_what_could_not_be_given_back_is_asked_again(
         channel.refunds = RefundAnswer(verdict)
         assert scene.resolve(payment).unknown
         assert scene.stored(payment).status is Status.REDIRECTED
+        scene.world.later(seconds=APART_S)
     assert counted == []
     channel.refunds = RefundAnswer(RefundVerdict.DONE)
     assert scene.resolve(payment).payment.status is Status.REVERSED
     assert counted == ["ExtraTakingsReturned"]
     assert len({key for *_, key, _ in channel.refunded}) == 1, "the same refund every time"
+
+
+def extra(scene: Scene) -> tuple[Payment, Scripted]:
+    """A taking of a wrong amount that is too old to be reversed; its refund is undecided."""
+    payment = scene.opened("zarinpal")
+    channel = scene.channels["zarinpal"]
+    scene.says(payment, paid(1))
+    channel.reverses = Answer(PAID, code="too late")
+    channel.refunds = RefundAnswer(RefundVerdict.PENDING)
+    return payment, channel
+
+
+@pytest.mark.parametrize("skew_s", [0, 600, -600])
+def test_two_questions_about_one_refund_are_apart_by_the_database_s_clock(
+    scene: Scene, skew_s: int
+) -> None:
+    """A channel without refund keys would give back twice; hosts' clocks tell nothing of that."""
+    payment, channel = extra(scene)
+    for later_s, asked in ((0, 1), (0, 1), (APART_S - 1, 1), (1, 2), (1, 2), (APART_S, 3)):
+        scene.world.later(seconds=later_s + skew_s)
+        scene.world.server_skew_s -= skew_s
+        assert scene.resolve(payment).unknown
+        assert len(channel.refunded) == asked
+
+
+def test_two_workers_in_one_moment_ask_once(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    payment, channel = extra(scene)
+    books = scene.world.live.payments
+    real = books.ask_extra
+
+    def overtaken(*turn: Any) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(books, "ask_extra", real)
+            scene.resolve(payment)
+        real(*turn)
+
+    monkeypatch.setattr(books, "ask_extra", overtaken)
+    assert scene.resolve(payment).unknown
+    assert len(channel.refunded) == 1
+
+
+def test_a_turn_belongs_to_one_attempt(scene: Scene) -> None:
+    """Two rivals of a booked payment go back in the same moment."""
+    payment = scene.opened("zarinpal", "zarinpal", "zarinpal")
+    scene.says(payment, paid(), paid(), paid())
+    channel = scene.channels["zarinpal"]
+    channel.reverses = Answer(PAID, code="too late")
+    scene.resolve(payment)
+    assert [token for token, *_ in channel.refunded] == ["t1", "t2"]
+    assert scene.stored(payment).shut
 
 
 def test_a_refused_refund_is_asked_anew_each_day_and_a_person_is_called(
@@ -278,6 +330,7 @@ def test_a_further_key_is_not_used_while_the_fate_of_one_is_open(scene: Scene) -
         channel.refunded.clear()
         assert scene.resolve(payment).unknown
         assert len(channel.refunded) == 1
+        scene.world.later(seconds=APART_S)
 
 
 # ── the end of a payment ──────────────────────────────────────────────────────────────────────

@@ -35,7 +35,9 @@ def test_no_rule_is_broken(first: int) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("profile", ["zarinpal", "noticebank", "files", "covered", "books"])
+@pytest.mark.parametrize(
+    "profile", ["zarinpal", "noticebank", "files", "covered", "books", "rivals"]
+)
 def test_no_rule_is_broken_in_a_profile(profile: str) -> None:
     done = simulate("--schedules", str(ALONE), "--profile", profile)
     assert done.returncode == 0, done.stdout + done.stderr

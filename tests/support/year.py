@@ -338,7 +338,7 @@ class Year:
         assert seen is not None
         merchant = self.live.merchants.get(paid.id.book.merchant_id)
         assert merchant is not None
-        request_refund(self.live, merchant, seen.payment, CreateRefund(amount=amount), "once")
+        request_refund(self.live, merchant, seen, CreateRefund(amount=amount), "once")
         paid.refunds.append((self.now_ms, amount))
 
     # ── looking ───────────────────────────────────────────────────────────────────────────────

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 
-from payvand import calendar
+from payvand import calendar, resolve
 from payvand.events import TYPES
 from tests.support import template
 from tests.support.grants import listed
@@ -75,6 +75,20 @@ def test_a_queue_gives_its_worker_time_and_its_dead_letters_a_place(name: str) -
     worker, _ = WORKERS[name]
     timeout_s = template.functions()[worker].get("Timeout", _globals()["Timeout"])
     assert queue["VisibilityTimeout"] >= LAMBDA_TIMES * timeout_s
+
+
+def test_who_gives_money_back_is_ended_before_the_next_may_ask() -> None:
+    """A channel without refund keys is asked by one at a time; only the time-out ends a turn."""
+    asking = [
+        name
+        for name in template.functions()
+        for source in (ROOT / "functions" / template.folder(name)).rglob("*.py")
+        if "payvand.resolve" in source.read_text(encoding="utf-8")
+    ]
+    assert {"Refund", "PspCallback", "PaymentVerify", "PaymentTimer"} <= set(asking)
+    for name in asking:
+        timeout_s = template.functions()[name].get("Timeout", _globals()["Timeout"])
+        assert timeout_s <= resolve.LIFE_MAX_S
 
 
 def test_every_queue_is_encrypted_and_every_dead_letter_belongs_to_a_queue() -> None:

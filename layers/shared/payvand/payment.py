@@ -74,13 +74,15 @@ class AttemptRecord:
     """One handing of the payer to a channel.
 
     `over` keeps a channel's last word (dead, reversed) where only its notices say it: asked again,
-    such a channel has its notice repeated and answers nothing itself.
+    such a channel has its notice repeated and answers nothing itself. `asked_at_ms` is the turn of
+    who asked last to give a taking back that could not be booked, as a refund's is.
     """
 
     channel: str
     token: str
     at_ms: int
     over: str | None = None
+    asked_at_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ class Refund:
     """Money on its way back to the payer; `key` makes a replay the same refund.
 
     Who asks the channel first sets `asked_at_ms` under a condition: a channel that keeps no keys
-    must never be asked by two at once.
+    must never be asked by two at once. It is the database's clock, because hosts differ.
     """
 
     key: str

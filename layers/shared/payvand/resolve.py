@@ -1,9 +1,8 @@
 """What became of a payment: ask the channels, book what is certain, fail what is dead.
 
 Three functions share this: the payer's return, the verify queue and the timer. It may run any
-number
-of times, at once, and stop anywhere: every step is a conditional write that a second run repeats
-without effect (seals R2–R4, R12). Nothing here decides by silence.
+number of times, at once, and stop anywhere: every step is a conditional write that a second run
+repeats without effect (seals R2–R4, R12). Nothing here decides by silence.
 """
 
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from payvand.psp import Answer, Attempt, Channel, RefundVerdict, Verdict
 
 if TYPE_CHECKING:
     from payvand.edge.wiring import Wiring
+    from payvand.store.payments import Seen
 
 BOOK_TRIES: Final = 8
 """Each refusal names a new fact (moved, day closing, another attempt).
@@ -28,6 +28,15 @@ More rounds than facts means a fault.
 DAY_MS: Final = 86_400_000
 EXTRA_KEYS_MAX: Final = 5
 """Days on which a channel is asked anew to refund what it refused; then only a person can help."""
+LIFE_MAX_S: Final = 60
+"""No function that gives money back lives longer (tests/template)."""
+IN_FLIGHT_MAX_S: Final = 40
+"""After that, what a function sent before it ended is in the channel's list of refunds, or lost."""
+APART_S: Final = LIFE_MAX_S + IN_FLIGHT_MAX_S + 1
+"""Between two turns at asking a channel for one refund; the database tells whole seconds.
+
+A channel without refund keys would give the money back to each of two that ask at once.
+"""
 
 
 class TakenByAnother(PayvandError):
@@ -51,11 +60,24 @@ class Resolution:
 
 def read(live: "Wiring", id: PaymentId) -> Payment:
     """A money writer's strong read, with clocks compared (seals R5). Raises NotFound, Skewed."""
+    return read_at(live, id).payment
+
+
+def read_at(live: "Wiring", id: PaymentId) -> "Seen":
+    """The same, with the database's clock. Raises NotFound, Skewed."""
     seen = live.payments.get(id)
     if seen is None:
         raise NotFound
     live.clock.check(id.book.mode, seen.server_ms)
-    return seen.payment
+    return seen
+
+
+def early_s(seen: "Seen", asked_at_ms: int) -> float:
+    """How long until a refund that was last asked for then may be asked for again; 0 is now.
+
+    By the database's clock alone: it is one, hosts differ by minutes, and test books' clocks jump.
+    """
+    return max(0.0, APART_S - (seen.server_ms - asked_at_ms) / 1000)
 
 
 def channel_of(live: "Wiring", payment: Payment, name: str) -> Channel:
@@ -161,7 +183,8 @@ def _give_back(
 ) -> Answer:
     """Money that cannot be booked (second taking, other amount) goes back to the payer (R12).
 
-    PAID says: the channel has it still, and refuses to give it back for now.
+    PAID says: the channel has it still, and refuses to give it back for now. PENDING: another worker
+    has just asked for it.
     """
     answer = channel.reverse(attempt_of(payment, index))
     if answer.verdict is Verdict.PAID:  # an explicit no: too late to reverse, so refund
@@ -170,7 +193,7 @@ def _give_back(
         log.metric("ExtraTakingsReturned")
     elif answer.verdict is Verdict.PAID:
         log.metric("ExtraTakingsRefused")
-    else:
+    elif answer.verdict is not Verdict.PENDING:
         return Answer(Verdict.UNKNOWN, code=answer.code)
     return answer
 
@@ -183,11 +206,14 @@ def _refund_extra(
     A refusal is final for its key, and often only says that our account there is empty today. A
     key is used when every one before it was explicitly refused, so two never both succeed.
     """
+    if not _take_turn(live, payment.id, index):
+        return Answer(Verdict.PENDING)
     attempt = attempt_of(payment, index)
     reference, money = taken.reference or attempt.token, taken.money or attempt.money
     age_ms = live.clock.now(payment.id.book.mode).ms - payment.attempts[index].at_ms
+    days = max(0, age_ms) // DAY_MS  # another host handed the payer over, maybe by a later clock
     code = None
-    for n in range(min(1 + age_ms // DAY_MS, EXTRA_KEYS_MAX)):
+    for n in range(min(1 + days, EXTRA_KEYS_MAX)):
         key = f"extra-{attempt.attempt_key}" + (f"-{n}" if n else "")
         refund = channel.refund(attempt, reference, money, key, first_try=False)
         if refund.verdict is RefundVerdict.DONE:
@@ -196,6 +222,18 @@ def _refund_extra(
             return Answer(Verdict.UNKNOWN, code=refund.code)
         code = refund.code
     return Answer(Verdict.PAID, code=code)
+
+
+def _take_turn(live: "Wiring", id: PaymentId, index: int) -> bool:
+    """Whether this worker may ask now; the payment is read anew, a turn begins in this moment."""
+    seen = read_at(live, id)
+    if early_s(seen, seen.payment.attempts[index].asked_at_ms) > 0:
+        return False
+    try:
+        live.payments.ask_extra(seen.payment, index, seen.server_ms)
+    except Overtaken:
+        return False
+    return True
 
 
 def end(

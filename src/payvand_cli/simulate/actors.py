@@ -58,6 +58,9 @@ AMOUNTS: Final = (1_000, 250_000, 4_999_990, 5_000_000, 5_000_010, 90_000_000)
 BY_FILE_PER_MILLE: Final = 220
 COVERED_PER_MILLE: Final = 150
 RECONCILED_PER_MILLE: Final = 80
+RIVALS_PER_MILLE: Final = 40
+RETURNS: Final = (0, 1, 1, 1, 1, 2, 3)
+"""How often a payer's browser comes back."""
 SPLITS: Final = ((), (), ((40_000, 0),), ((0, 2_500),), ((3_000, 0), (0, 5_000)))
 """What payees beside the main one get: a fixed amount, basis points of what is left."""
 MINIMA: Final = (0, 0, 0, 400_000, 6_000_000)
@@ -171,6 +174,13 @@ def reconciled(shape: Shape, seed: int, profile: str) -> Shape:
     if not Draws(seed, "reconciled").chance(RECONCILED_PER_MILLE) and profile != "books":
         return shape
     return replace(shape, reconciled=True)
+
+
+def rivals(shape: Shape, seed: int, profile: str) -> Shape:
+    """The same schedule where payers pay in every tab and nothing is reversed; or as it is."""
+    if not Draws(seed, "rivals").chance(RIVALS_PER_MILLE) and profile != "rivals":
+        return shape
+    return replace(shape, rivals=True)
 
 
 def _of_a_kind(draws: Draws, n: int, shop: Merchant, shops: tuple[Merchant, ...]) -> Merchant:
@@ -464,10 +474,10 @@ def _payer(payment: Payment, id: str, tab: int, world: World) -> None:
     world.engine.sleep(draws.pick(stays) + draws.below(30_000))
     claim = _at_the_channel(draws, channel, token, payment)
     back = partial(_comes_back, id, channel, token, claim, world)
-    for _ in range(draws.pick((0, 1, 1, 1, 1, 2, 3))):
+    for _ in range(draws.pick((0, 1, 2, 2, 2, 3, 3) if world.shape.rivals else RETURNS)):
         delay_ms = draws.below(draws.pick((100, 2_000)))
         world.engine.spawn(f"return {payment.n}.{tab}", back, delay_ms, ours=False)
-    if tab < 2 and draws.chance(600 if claim == "NOK" else 150):
+    if tab < 2 and draws.chance(600 if claim == "NOK" or world.shape.rivals else 150):
         # another tab chooses while the first is on its way back
         other = partial(_payer, payment, id, tab + 2, world)
         world.engine.spawn(f"payer {payment.n}.{tab + 2}", other, draws.below(300), ours=False)
@@ -633,6 +643,7 @@ def build(schedule: "Schedule") -> World:
     big = in_files(shape(draws, schedule.profile, edge=edge), schedule.seed, schedule.profile)
     big = refusing(big, schedule.seed, schedule.profile)
     big = reconciled(big, schedule.seed, schedule.profile)
+    big = rivals(big, schedule.seed, schedule.profile)
     wished = wishes(draws, big) + _covered_wishes(big, schedule.seed)
     wished += _book_wishes(big, schedule.seed, many=schedule.profile == "books")
     world = World(schedule.seed, rough, big, schedule.only)

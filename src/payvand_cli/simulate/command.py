@@ -154,7 +154,7 @@ def simulate(
     seed: Annotated[int, typer.Option(help="The first seed.")] = 0,
     schedules: Annotated[int, typer.Option(min=1, help="How many seeds, one after another.")] = 200,
     profile: Annotated[
-        str, typer.Option(help="A channel's name, files, covered, books, or mixed.")
+        str, typer.Option(help="A channel's name, files, covered, books, rivals, or mixed.")
     ] = "mixed",
     fault_rate: Annotated[
         float | None, typer.Option(min=0, max=1, help="Share of calls that fail; else by seed.")
@@ -180,7 +180,7 @@ def simulate(
         if not names:
             raise typer.BadParameter(f"no bug is called {plant!r}; see --plant list")
         raise SystemExit(0 if hunt(names, seed, jobs) else 1)
-    profiles = (*PROFILES, "files", "covered", "books", "mixed")
+    profiles = (*PROFILES, "files", "covered", "books", "rivals", "mixed")
     if profile not in profiles:
         raise typer.BadParameter(f"no profile is called {profile!r}: {', '.join(profiles)}")
     started, cpu = time.monotonic(), time.process_time()

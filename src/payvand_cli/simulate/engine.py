@@ -103,6 +103,7 @@ class Process:
     """One run of a function, or one person's doing."""
 
     __slots__ = (
+        "begun_ms",
         "calls",
         "done",
         "draws",
@@ -128,6 +129,7 @@ class Process:
         self.worker: Worker | None = None
         self.skew_ms = 0
         self.calls = 0
+        self.begun_ms = 0
         self.gone = False
         self.over = False
         self.result: Any = None
@@ -279,6 +281,7 @@ class Engine:
 
     def _begin(self, process: Process) -> None:
         self._begun.append(process)
+        process.begun_ms = self.now_ms
         process.begin()
 
     def join(self, process: Process, within_ms: int) -> bool:
@@ -295,6 +298,13 @@ class Engine:
         if process.waiter is waiter:
             process.waiter = None
             waiter.resume()
+
+    def outlived(self, life_max_ms: int) -> None:
+        """End the current process if it is older than that, as Lambda does at the time-out."""
+        process = self.process
+        if process is not None and self.now_ms - process.begun_ms > life_max_ms:
+            process.gone = True
+            raise Died
 
     @property
     def lab_ms(self) -> int:

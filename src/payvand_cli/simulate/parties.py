@@ -34,8 +34,10 @@ from payvand_cli.simulate.engine import LATE_MS, Draws, Engine
 
 SESSION_MS: Final = 20 * 60_000
 """How long a payer can still pay at a channel."""
+LIFE_MAX_MS: Final = 60_000
 IN_FLIGHT_MAX_MS: Final = 40_000
-"""A refund at a channel without keys is under way no longer than this: product code waits it out.
+"""Who asks a channel without refund keys is ended by Lambda after so long, and what it sent is
+under way no longer than this: product code waits both out.
 
 Without that no protocol could be safe (assumption 4 of docs/simulation.md).
 """
@@ -108,6 +110,10 @@ class Traits:
     """Proof comes by signed notices, and `ask` only has them repeated."""
     tells_amount: bool
     refund_keys: bool
+    reverses: bool = True
+    """Some never do: what cannot be booked is refunded."""
+    tells_twice: bool = False
+    """Whether each notice comes twice in one moment."""
 
 
 def traits(name: str) -> Traits:
@@ -204,6 +210,8 @@ class SimulatedChannel:
     def _tell(self, session: Session) -> None:
         if self.notify is not None:
             self.notify(session, notice_body(session), 60)
+            if self.traits.tells_twice:
+                self.notify(session, notice_body(session), 60)
 
     def _age(self, session: Session) -> None:
         """What time alone does: an unpaid session ends, an unverified taking goes back."""
@@ -306,8 +314,9 @@ class SimulatedChannel:
             return Answer(Verdict.UNKNOWN)
         self._age(session)
         if session.has_money:
-            if self.engine.lab_ms - session.taken_ms > self.reverse_within_s * 1000:
-                return Answer(Verdict.PAID, code="too_late")
+            old_ms = self.engine.lab_ms - session.taken_ms
+            if not self.traits.reverses or old_ms > self.reverse_within_s * 1000:
+                return Answer(Verdict.PAID, code="not_reversed")
             session.held = Held.GIVEN_BACK
             self._say(f"{session.payment_id} is reversed", session.token)
             if self.traits.notices:
@@ -355,6 +364,7 @@ class SimulatedChannel:
                 known: RefundAnswer | None = self._call("refunds", find)
                 if known is not None:
                     return known
+                self.engine.outlived(LIFE_MAX_MS)
             late_max_ms = LATE_MS[-1] if self.traits.refund_keys else IN_FLIGHT_MAX_MS
             sent: RefundAnswer = self._call("refund", send, late_max_ms)
         except Silence:

@@ -152,6 +152,8 @@ def _profile(name: str) -> str:
         return "covered"
     if name in OF_BOOKS:
         return "books"
+    if name == "extra.turn":
+        return "rivals"
     return "zarinpal" if name in OF_ZARINPAL else "mixed"
 
 
@@ -309,6 +311,27 @@ def refund_new_key() -> Iterator[None]:
         return replace(done, refund_id=asked.refund_id)
 
     with swapped(give_back, decide=decide), swapped(refund, decide=decide):
+        yield
+
+
+@plant(1_000, first=1_058_000)
+@contextmanager
+def turns_by_host_clock() -> Iterator[None]:
+    """Questions about a refund are kept apart by hosts' clocks, which differ."""
+    real = resolve.read_at
+
+    def read_at(live: Any, id: PaymentId) -> Any:
+        return replace(real(live, id), server_ms=live.clock.wall_ms())
+
+    with swapped(resolve, read_at=read_at), swapped(refund, read_at=read_at):
+        yield
+
+
+@plant(1_000, "rivals")
+@contextmanager
+def extra_without_turn() -> Iterator[None]:
+    """Every worker that meets a taking it cannot book asks for it back at once."""
+    with swapped(resolve, _take_turn=lambda *_: True):
         yield
 
 

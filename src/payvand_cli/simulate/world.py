@@ -241,6 +241,7 @@ class Shape:
     by_file: ByFile | None = None
     """None: each payout is a file of its own."""
     reconciled: bool = False
+    rivals: bool = False
     """Whether somebody keeps a table of the bank account."""
 
 
@@ -255,7 +256,11 @@ class World:
         engine.calm_at_ms = shape.busy_until_ms
         self.wished: tuple[str, ...] = ()
         self.objects: dict[str, bytes] = {}
-        self.channels = {name: SimulatedChannel(traits(name), engine) for name in shape.channels}
+        known = {name: traits(name) for name in shape.channels}
+        if shape.rivals:
+            rough: dict[str, Any] = {"reverses": False, "refund_keys": False, "tells_twice": True}
+            known = {name: replace(trait, **rough) for name, trait in known.items()}
+        self.channels = {name: SimulatedChannel(trait, engine) for name, trait in known.items()}
         files = FileBank(engine, self.objects, shape.mode) if shape.by_file else None
         self.bank = files or SimulatedBank(engine, self.objects)
         self.rules = Rules(engine, self.channels, self.bank, self.objects)
@@ -463,7 +468,7 @@ class World:
         """A channel's server repeats itself until it is understood."""
         me = self.engine.process
         assert me is not None
-        self.engine.sleep(me.draws.below(20_000))
+        self.engine.sleep(me.draws.below(50 if channel.traits.tells_twice else 20_000))
         stale = me.draws.chance(300) or tries < 60
         for n in range(tries):
             silent_ms = channel.silent[1] - self.engine.now_ms

@@ -23,6 +23,8 @@ GUARDS: Final[dict[str, str]] = {
     "fail.open": _OPEN,
     "fail.rev": "#rev = :seen",
     "accept.open": _UNTOLD,
+    # A taking that cannot be booked goes back: one worker asks its channel at a time
+    "extra.turn": "attribute_not_exists(#att[n].#asked) OR #att[n].#asked = :seen",
     # executed in its own day (R2)
     "confirm.open": _OPEN,
     "confirm.not_moved": "attribute_not_exists(#moved)",

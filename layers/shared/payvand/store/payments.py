@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from payvand import calendar, ledger
-from payvand.errors import Overtaken
+from payvand.errors import Overtaken, Skewed
 from payvand.fee import FeePlan
 from payvand.ids import Book, PaymentId, partition
 from payvand.payment import (
@@ -50,7 +50,7 @@ class Seen:
     """A payment as a strong read saw it, with the database's clock (seals R5)."""
 
     payment: Payment
-    server_ms: int | None
+    server_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,13 @@ def to_item(payment: Payment) -> Item:
 
 def _attempt_to_item(attempt: AttemptRecord) -> Item:
     item: Item = {"c": attempt.channel, "t": attempt.token, "at": attempt.at_ms}
+    if attempt.asked_at_ms:
+        item["asked"] = attempt.asked_at_ms
     return item | {"over": attempt.over} if attempt.over else item
+
+
+def _attempt(item: Mapping[str, Any]) -> AttemptRecord:
+    return AttemptRecord(item["c"], item["t"], item["at"], item.get("over"), item.get("asked", 0))
 
 
 def _failure_to_item(failure: Failure | None) -> Item | None:
@@ -134,7 +140,7 @@ def from_item(item: Mapping[str, Any]) -> Payment:
         locale=item["loc"],
         metadata=item.get("meta", {}),
         payer=item.get("payer"),
-        attempts=tuple(AttemptRecord(a["c"], a["t"], a["at"], a.get("over")) for a in item["att"]),
+        attempts=tuple(map(_attempt, item["att"])),
         rev=item["rev"],
         execution=_execution(item),
         failure=failure and Failure(failure["code"], failure["msg"], failure["at"]),
@@ -228,9 +234,13 @@ class Payments:
         self._payments.write(self._payments.put_request(to_item(payment), guard("payment.absent")))
 
     def get(self, id: PaymentId) -> Seen | None:
-        """Read a payment."""
-        read = self._payments.get({"pk": id.partition, "id": id.text})
-        return None if read.item is None else Seen(from_item(read.item), read.server_ms)
+        """Read a payment. Raises Skewed when the answer tells no time to compare clocks with."""
+        read = self._payments.get(_key(id))
+        if read.item is None:
+            return None
+        if read.server_ms is None:
+            raise Skewed("the database told no time")
+        return Seen(from_item(read.item), read.server_ms)
 
     def add_attempt(self, payment: Payment, attempt: AttemptRecord) -> None:
         """Append an attempt to the list as it was seen (seals R12). Raises Overtaken."""
@@ -271,6 +281,15 @@ class Payments:
     def end_attempt(self, payment: Payment, index: int, word: str) -> None:
         """Keep a channel's last word on one of several attempts; attempts are never removed."""
         self._update(payment, f"SET #att[{index}].#over = :word", "", {":word": word})
+
+    def ask_extra(self, payment: Payment, index: int, server_ms: int) -> None:
+        """Take the next turn at giving an attempt's taking back. Raises Overtaken."""
+        self._update(
+            payment,
+            f"SET #att[{index}].#asked = :now",
+            guard("extra.turn", parts=(index,)),
+            {":now": server_ms, ":seen": payment.attempts[index].asked_at_ms},
+        )
 
     def confirm(self, payment: Payment, execution: Execution, *, unique: bool) -> None:
         """Book the money on the payment itself, in its own day (seals R2): one conditional write.
@@ -392,8 +411,8 @@ class Payments:
             },
         )
 
-    def ask_refund(self, payment: Payment, refund: Refund, now_ms: int) -> None:
-        """Take the next turn at asking the channel.
+    def ask_refund(self, payment: Payment, refund: Refund, server_ms: int) -> None:
+        """Take the next turn at asking the channel, at this time of the database's clock.
 
         Raises Overtaken when another took it, or the refund is decided.
         """
@@ -402,7 +421,7 @@ class Payments:
             "SET #refunds.#key.#asked = :now",
             guard("refund_ask.turn", "refund_ask.pending"),
             {
-                ":now": now_ms,
+                ":now": server_ms,
                 ":seen": refund.asked_at_ms,
                 ":pending": RefundState.PENDING.value,
             },
