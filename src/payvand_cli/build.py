@@ -1,4 +1,4 @@
-"""Build the template with SAM and deploy it to the emulator."""
+"""Build the templates and deploy them to the emulator: what holds data first, as it is."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from payvand_cli import packaged, paths
 from payvand_cli.paths import Site
-from payvand_cli.stack import CREDENTIALS, REGION, Stack
+from payvand_cli.stack import CREDENTIALS, DATA_NAME, REGION, Stack
 
 
 class StepFailed(Exception):
@@ -127,6 +127,17 @@ def parameters(site: Site, template: Path) -> dict[str, str]:
     }
     known = declared_parameters(template)
     return {name: value for name, value in local.items() if name in known}
+
+
+def deploy_data(site: Site, template: Path) -> Stack:
+    """Create the stack of what holds data in an empty emulator; nothing in it is built.
+
+    Raises:
+        DeployFailed: with the events of what failed.
+    """
+    stack = Stack(site.endpoint, DATA_NAME)
+    packaged.create(stack, parameters(site, template), TemplateBody=template.read_text())
+    return stack
 
 
 def deploy(sam: Sam, stack: Stack, values: Mapping[str, str]) -> None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
 NAME = "payvand"
+DATA_NAME = f"{NAME}-data"
+"""The stack of what the other imports; template.yaml expects it to be called so."""
 # The emulator's root user; it exists nowhere else.
 CREDENTIALS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 

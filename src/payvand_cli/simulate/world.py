@@ -101,7 +101,7 @@ _EXPECTED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """Tables and queues as template.yaml declares them, by the names the environment gives."""
+    """Tables and queues as the templates declare them, by the names the environment gives."""
 
     tables: Mapping[str, KeySchema]
     queues: Mapping[str, aws.QueueTraits]
@@ -109,10 +109,13 @@ class Deployed:
 
 @cache
 def deployed() -> Deployed:
-    """Read the template once."""
-    body: Any = yaml.load(paths.TEMPLATE.read_text(), _Tolerant)  # noqa: S506 - a safe loader's child
+    """Read both templates once."""
+    resources: dict[str, Any] = {}
+    for path in filter(None, (paths.data_beside(paths.TEMPLATE), paths.TEMPLATE)):
+        body: Any = yaml.load(path.read_text(), _Tolerant)  # noqa: S506 - a safe loader's child
+        resources |= body["Resources"]
     tables, queues = {}, {}
-    for name, resource in body["Resources"].items():
+    for name, resource in resources.items():
         properties = resource.get("Properties", {})
         if resource["Type"] == "AWS::DynamoDB::Table":
             keys = {k["KeyType"]: k["AttributeName"] for k in properties["KeySchema"]}
