@@ -7,12 +7,10 @@ import subprocess
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import yaml
 from filelock import FileLock
 
-from payvand_cli import packaged, paths
+from payvand_cli import cloudformation, packaged, paths
 from payvand_cli.paths import Site
 from payvand_cli.stack import CREDENTIALS, DATA_NAME, REGION, Stack
 
@@ -21,17 +19,9 @@ class StepFailed(Exception):
     """A SAM step failed; the text holds the end of its log."""
 
 
-class _Tolerant(yaml.SafeLoader):
-    """Reads a template without resolving its `!Ref` and friends."""
-
-
-_Tolerant.add_multi_constructor("!", lambda _loader, suffix, _node: suffix)
-
-
 def declared_parameters(template: Path) -> set[str]:
     """Names of the template's parameters."""
-    body: Any = yaml.load(template.read_text(), _Tolerant)  # noqa: S506 - a safe loader's child
-    return set(body.get("Parameters") or {})
+    return set(cloudformation.read(template.read_text()).get("Parameters") or {})
 
 
 def environment(site: Site) -> dict[str, str]:

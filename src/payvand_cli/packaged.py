@@ -108,7 +108,9 @@ def create(stack: Stack, parameters: Mapping[str, str], **template: Any) -> None
         waiter = stack.cloudformation.get_waiter("stack_create_complete")
         waiter.wait(StackName=stack.name, WaiterConfig={"Delay": POLL_S, "MaxAttempts": 600})  # type: ignore[typeddict-item]
     except (ClientError, WaiterError) as error:
-        raise DeployFailed(f"stack {stack.name} did not come up: {error}\n{_reasons(stack)}") from error
+        raise DeployFailed(
+            f"stack {stack.name} did not come up: {error}\n{_reasons(stack)}"
+        ) from error
 
 
 def _reasons(stack: Stack) -> str:

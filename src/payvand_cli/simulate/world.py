@@ -10,7 +10,6 @@ from functools import cache, partial
 from types import SimpleNamespace
 from typing import Any, Final, cast
 
-import yaml
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnection
 
@@ -45,8 +44,7 @@ from payvand.store.reconciliations import Reconciliations
 from payvand.store.settlements import Settlements
 from payvand.store.table import Table, item_to_wire
 from payvand.store.tasks import Tasks
-from payvand_cli import paths
-from payvand_cli.build import _Tolerant
+from payvand_cli import cloudformation, paths
 from payvand_cli.reconcile import Refused
 from payvand_cli.simulate import aws
 from payvand_cli.simulate.book_rules import BookRules
@@ -112,8 +110,7 @@ def deployed() -> Deployed:
     """Read both templates once."""
     resources: dict[str, Any] = {}
     for path in filter(None, (paths.data_beside(paths.TEMPLATE), paths.TEMPLATE)):
-        body: Any = yaml.load(path.read_text(), _Tolerant)  # noqa: S506 - a safe loader's child
-        resources |= body["Resources"]
+        resources |= cloudformation.read(path.read_text())["Resources"]
     tables, queues = {}, {}
     for name, resource in resources.items():
         properties = resource.get("Properties", {})
