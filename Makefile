@@ -19,6 +19,7 @@ up: envs           ## Start the local stack, play a day, follow its logs (PORT=8
 down:              ## Stop what `make up` started
 	@test ! -x $(BIN)/payvand || exec $(BIN)/payvand down
 deploy: envs       ## Into this shell's AWS account, what holds data first (STACK=payvand); asks before each of the two
+	@$(BIN)/python -m tools.before_deploy $(STACK)
 	@.local/sam/bin/sam deploy --config-env data --stack-name $(STACK)-data
 	@UV=$(CURDIR)/$(UV) LAYER_PYTHON=$(CURDIR)/$(BIN)/python PATH="$(CURDIR)/$(BIN):$$PATH" .local/sam/bin/sam build
 	@.local/sam/bin/sam deploy --stack-name $(STACK)
