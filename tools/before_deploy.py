@@ -1,9 +1,10 @@
-"""Stop `make deploy` before it puts code beside new, empty tables while the old stack still holds the books.
+"""Stop `make deploy` before it puts code beside new, empty tables.
 
     python -m tools.before_deploy STACK
 
-A stack from before data.yaml has its tables in itself. Deployed over, it would lose sight of them: seals would
-begin anew at position 1, whose payouts the bank has executed. The runbook says how such a stack is moved.
+A stack from before data.yaml has its tables in itself. Deployed over, it would lose sight of them:
+seals would begin anew at position 1, whose payouts the bank has executed. The runbook says how such
+a stack is moved.
 """
 
 import sys
