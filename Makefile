@@ -2,6 +2,7 @@
 # Needs Python 3.13, make and git. Everything else lands in .venv and .local.
 PYTHON ?= python3.13
 PORT   ?= 8080
+STACK  ?= payvand
 UV     := .local/uv/bin/uv
 BIN    := .venv/bin
 ENVS   := .venv/.stamp .local/emulator/.stamp .local/sam/.stamp
@@ -10,13 +11,18 @@ LINT   := .local/lint/.stamp
 # Environments load faster with bytecode, whatever the caller's shell prefers.
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH VIRTUAL_ENV
 
-.PHONY: up down test check soak lint envs lint-env browser bench bench-settlement lock audit
+.PHONY: up down deploy test check soak lint envs lint-env browser bench bench-settlement lock audit
 .DEFAULT_GOAL := up
 
 up: envs           ## Start the local stack, play a day, follow its logs (PORT=8080)
 	@exec $(BIN)/payvand up --port $(PORT)
 down:              ## Stop what `make up` started
 	@test ! -x $(BIN)/payvand || exec $(BIN)/payvand down
+deploy: envs       ## Into this shell's AWS account, what holds data first (STACK=payvand); asks before each of the two
+	@$(BIN)/python -m tools.before_deploy $(STACK)
+	@.local/sam/bin/sam deploy --config-env data --stack-name $(STACK)-data
+	@UV=$(CURDIR)/$(UV) LAYER_PYTHON=$(CURDIR)/$(BIN)/python PATH="$(CURDIR)/$(BIN):$$PATH" .local/sam/bin/sam build
+	@.local/sam/bin/sam deploy --stack-name $(STACK)
 test: envs lint-env browser ## Everything: lint, types, template, tests
 	@exec $(BIN)/python tools/check.py
 check: envs lint-env ## What fits in three minutes: lint, types, unit and handler tests

@@ -62,12 +62,13 @@ PYTHON = [
     for name in ("src", "layers", "functions", "tests", "tools", "bench")
     if (ROOT / name).is_dir()
 ]
+VALIDATE = (str(SAM / "sam"), "validate", "--lint", "--region", "us-east-1")
 STATIC = [
     Check("ruff check", (str(DEV / "ruff"), "check", *PYTHON)),
     Check("ruff format", (str(DEV / "ruff"), "format", "--check", *PYTHON)),
     Check("import-linter", (str(DEV / "lint-imports"), "--no-cache")),
     Check("mypy", (str(DEV / "mypy"),)),
-    Check("template", (str(SAM / "sam"), "validate", "--lint", "--region", "us-east-1")),
+    *(Check(name, (*VALIDATE, "--template-file", f"{name}.yaml")) for name in ("data", "template")),
     Check("checkov", (str(LINT / "checkov"), "--config-file", ".checkov.yaml")),
 ]
 # Each folder of tests/ is in one of the two; tests/cli/test_check.py sees to that.

@@ -1,4 +1,4 @@
-"""Build the template with SAM and deploy it to the emulator."""
+"""Build the templates and deploy them to the emulator: what holds data first, as it is."""
 
 import hashlib
 import os
@@ -7,31 +7,21 @@ import subprocess
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import yaml
 from filelock import FileLock
 
-from payvand_cli import packaged, paths
+from payvand_cli import cloudformation, packaged, paths
 from payvand_cli.paths import Site
-from payvand_cli.stack import CREDENTIALS, REGION, Stack
+from payvand_cli.stack import CREDENTIALS, DATA_NAME, REGION, Stack
 
 
 class StepFailed(Exception):
     """A SAM step failed; the text holds the end of its log."""
 
 
-class _Tolerant(yaml.SafeLoader):
-    """Reads a template without resolving its `!Ref` and friends."""
-
-
-_Tolerant.add_multi_constructor("!", lambda _loader, suffix, _node: suffix)
-
-
 def declared_parameters(template: Path) -> set[str]:
     """Names of the template's parameters."""
-    body: Any = yaml.load(template.read_text(), _Tolerant)  # noqa: S506 - a safe loader's child
-    return set(body.get("Parameters") or {})
+    return set(cloudformation.read(template.read_text()).get("Parameters") or {})
 
 
 def environment(site: Site) -> dict[str, str]:
@@ -127,6 +117,17 @@ def parameters(site: Site, template: Path) -> dict[str, str]:
     }
     known = declared_parameters(template)
     return {name: value for name, value in local.items() if name in known}
+
+
+def deploy_data(site: Site, template: Path) -> Stack:
+    """Create the stack of what holds data in an empty emulator; nothing in it is built.
+
+    Raises:
+        DeployFailed: with the events of what failed.
+    """
+    stack = Stack(site.endpoint, DATA_NAME)
+    packaged.create(stack, parameters(site, template), TemplateBody=template.read_text())
+    return stack
 
 
 def deploy(sam: Sam, stack: Stack, values: Mapping[str, str]) -> None:

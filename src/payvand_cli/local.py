@@ -37,6 +37,7 @@ class Running:
 
     site: Site
     stack: Stack
+    data: Stack | None
     emulator: Emulator
     follower: Follower
     overlaid: list[str]
@@ -90,6 +91,10 @@ def bring_up(
             emulator.wait_until_ready()
         stack = Stack(site.endpoint)
         stack.s3.create_bucket(Bucket=packaged.BUCKET)
+        data = None
+        if beside := paths.data_beside(template):
+            with report("deploying what holds data", "tables, files, keys and secrets"):
+                data = build.deploy_data(site, beside)
         values = build.parameters(site, template) | dict(overrides or {})
         if unchanged:
             with report("deploying", "deployed; unchanged since the last build"):
@@ -102,7 +107,7 @@ def bring_up(
             if packaged.digest(template) == key:  # nobody edited a source meanwhile
                 packaged.keep(stack, key)
         with report("completing the deployment", "what the emulator leaves out, put in"):
-            overlaid = overlay.apply(stack)
+            overlaid = [line for each in (data, stack) if each for line in overlay.apply(each)]
         door = FrontDoor(site.port, site.emulator_port, base_path(stack))
         cleanup.callback(door.close)
         door.open()
@@ -110,7 +115,7 @@ def bring_up(
         follower.listeners.append(lambda lines: metrics.forward(stack, lines))
         cleanup.callback(follower.stop)
         follower.start()
-        yield Running(site, stack, emulator, follower, overlaid)
+        yield Running(site, stack, data, emulator, follower, overlaid)
 
 
 def base_path(stack: Stack) -> str:

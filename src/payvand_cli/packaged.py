@@ -9,8 +9,9 @@ import hashlib
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError, WaiterError
 
@@ -79,7 +80,7 @@ def kept(key: str) -> Path | None:
     return KEPT / key if (KEPT / key).is_dir() else None
 
 
-def deploy(stack: Stack, folder: Path, parameters: dict[str, str]) -> None:
+def deploy(stack: Stack, folder: Path, parameters: Mapping[str, str]) -> None:
     """Put the artifacts back and create the stack.
 
     Raises:
@@ -88,17 +89,28 @@ def deploy(stack: Stack, folder: Path, parameters: dict[str, str]) -> None:
     for file in folder.iterdir():
         stack.s3.put_object(Bucket=BUCKET, Key=file.name, Body=file.read_bytes())
     (template,) = folder.glob("*.template")
+    url = f"{stack.endpoint}/{BUCKET}/{template.name}"
+    create(stack, parameters, TemplateURL=url, Capabilities=CAPABILITIES)
+
+
+def create(stack: Stack, parameters: Mapping[str, str], **template: Any) -> None:
+    """Create a stack and wait for it; `template` is what CloudFormation's own call takes.
+
+    Raises:
+        DeployFailed: with the events of what failed.
+    """
     try:
         stack.cloudformation.create_stack(
             StackName=stack.name,
-            TemplateURL=f"{stack.endpoint}/{BUCKET}/{template.name}",
             Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
-            Capabilities=CAPABILITIES,
+            **template,
         )
         waiter = stack.cloudformation.get_waiter("stack_create_complete")
         waiter.wait(StackName=stack.name, WaiterConfig={"Delay": POLL_S, "MaxAttempts": 600})  # type: ignore[typeddict-item]
     except (ClientError, WaiterError) as error:
-        raise DeployFailed(f"the stack did not come up: {error}\n{_reasons(stack)}") from error
+        raise DeployFailed(
+            f"stack {stack.name} did not come up: {error}\n{_reasons(stack)}"
+        ) from error
 
 
 def _reasons(stack: Stack) -> str:

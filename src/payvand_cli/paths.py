@@ -9,6 +9,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LOCAL = ROOT / ".local"
 # PAYVAND_TEMPLATE lets tests of the command itself deploy something small.
 TEMPLATE = Path(os.environ.get("PAYVAND_TEMPLATE") or ROOT / "template.yaml").resolve()
+DATA_TEMPLATE = "data.yaml"
 
 UV = LOCAL / "uv" / "bin" / "uv"
 SAM = LOCAL / "sam" / "bin" / "sam"
@@ -19,6 +20,12 @@ GUARD = Path(__file__).resolve().parent / "guard"
 SAM_CACHE = LOCAL / "sam-cache"
 
 ARCHITECTURE = "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
+
+
+def data_beside(template: Path) -> Path | None:
+    """The template of what `template` imports; something small has none."""
+    found = template.with_name(DATA_TEMPLATE)
+    return found if found.exists() else None
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,13 @@
 """A deployed stack and its AWS clients."""
 
-import json
 import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
+
+from payvand_cli import cloudformation
 
 if TYPE_CHECKING:
     from mypy_boto3_apigateway import APIGatewayClient
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
 NAME = "payvand"
+DATA_NAME = f"{NAME}-data"
+"""The stack of what the other imports; template.yaml expects it to be called so."""
 # The emulator's root user; it exists nowhere else.
 CREDENTIALS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 
@@ -147,5 +150,4 @@ class Stack:
         body: object = self.cloudformation.get_template(
             StackName=self.name, TemplateStage="Processed"
         )["TemplateBody"]
-        found: dict[str, Any] = json.loads(body) if isinstance(body, str) else body  # type: ignore[assignment]
-        return found
+        return cloudformation.read(body) if isinstance(body, str) else body  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""The real template, deployed: what the emulator dropped is there, and the tools reach it."""
+"""The real templates, deployed: what the emulator dropped is there, and the tools reach it."""
 
 import datetime as dt
 import json
@@ -10,15 +10,21 @@ import pytest
 from botocore.exceptions import ClientError
 
 from payvand_cli import fire, redrive
+from payvand_cli.stack import Stack
 from tests.support.local_stack import LocalStack
 from tests.support.waiting import until
+from tools import before_deploy
 
 
 def test_every_table_keeps_its_time_to_live_and_recovery(local_stack: LocalStack) -> None:
-    stack = local_stack.stack
-    for logical, resource in stack.template["Resources"].items():
-        if resource["Type"] != "AWS::DynamoDB::Table":
-            continue
+    stack = local_stack.data
+    tables = {
+        logical: resource
+        for logical, resource in stack.template["Resources"].items()
+        if resource["Type"] == "AWS::DynamoDB::Table"
+    }
+    assert tables
+    for logical, resource in tables.items():
         name, properties = stack.resources[logical], resource["Properties"]
         wanted = (properties.get("TimeToLiveSpecification") or {}).get("AttributeName")
         ttl = stack.dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
@@ -26,6 +32,20 @@ def test_every_table_keeps_its_time_to_live_and_recovery(local_stack: LocalStack
         backups = stack.dynamodb.describe_continuous_backups(TableName=name)
         recovery = backups["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]
         assert recovery["PointInTimeRecoveryStatus"] == "ENABLED", logical
+
+
+def test_what_holds_data_is_kept_while_it_is_used(local_stack: LocalStack) -> None:
+    cloudformation = local_stack.data.cloudformation
+    with pytest.raises(ClientError, match="is imported by stack payvand"):
+        cloudformation.delete_stack(StackName=local_stack.data.name)
+
+
+def test_code_is_not_deployed_over_a_stack_that_holds_its_own_data(
+    local_stack: LocalStack, bare_emulator: Stack
+) -> None:
+    assert "PaymentsTable" in before_deploy.holding(local_stack.data)
+    assert not before_deploy.holding(local_stack.stack)
+    assert not before_deploy.holding(bare_emulator), "nothing there yet"
 
 
 def test_settlement_looks_every_quarter_of_an_hour(local_stack: LocalStack) -> None:

@@ -1,6 +1,6 @@
 """Every permission of every function, one by one, and any policy without one of them.
 
-A grant is one action on one resource of one statement. Names come from template.yaml, documents
+A grant is one action on one resource of one statement. Names come from the templates, documents
 from the deployed role; statements and resources stand in the same order in both.
 """
 

@@ -33,6 +33,12 @@ class LocalStack:
         return self.running.stack
 
     @property
+    def data(self) -> Stack:
+        """The stack of what holds data."""
+        assert self.running.data
+        return self.running.data
+
+    @property
     def url(self) -> str:
         """The API's base URL."""
         return self.running.site.url

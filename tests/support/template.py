@@ -1,13 +1,20 @@
-"""template.yaml as data: what the tests' tables, queues, routes and permissions are made from."""
+"""Both templates as one model: what the tests' tables, queues, routes and permissions come from.
+
+What template.yaml imports is read as what data.yaml exports, as if it all stood in one file:
+`*PaymentsTableArn` is {"GetAtt": "PaymentsTable.Arn"}.
+"""
 
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
-PATH = Path(__file__).parents[2] / "template.yaml"
+PATH: Final = Path(__file__).parents[2] / "template.yaml"
+DATA_PATH: Final = PATH.with_name("data.yaml")
+IMPORTED: Final = "${AWS::StackName}-data-"
+"""What the name of every import begins with: the data stack is called after the other."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -30,10 +37,34 @@ _Loader.add_multi_constructor("!", _intrinsic)
 
 
 @cache
-def template() -> dict[str, Any]:
-    """The whole template."""
-    loaded: dict[str, Any] = yaml.load(PATH.read_text(encoding="utf-8"), _Loader)  # noqa: S506
+def alone(path: Path) -> dict[str, Any]:
+    """One of the two templates, as it is written."""
+    loaded: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506
     return loaded
+
+
+@cache
+def template() -> dict[str, Any]:
+    """The whole: both templates, nothing imported."""
+    data, code = alone(DATA_PATH), alone(PATH)
+    exported = {name: output["Value"] for name, output in data["Outputs"].items()}
+    whole: dict[str, Any] = _resolved(code, exported)
+    for part in ("Parameters", "Conditions", "Resources"):
+        whole[part] = {**whole.get(part, {}), **data.get(part, {})}
+    return whole
+
+
+def _resolved(node: Any, exported: dict[str, Any]) -> Any:
+    match node:
+        case {"Fn::ImportValue": {"Sub": str(name)}}:
+            return exported[name.removeprefix(IMPORTED)]
+        case {"Join": ["/", [{"Fn::ImportValue": _} as arn, str(rest)]]}:
+            return {"Sub": f"${{{_resolved(arn, exported)['GetAtt']}}}/{rest}"}
+        case dict():
+            return {key: _resolved(value, exported) for key, value in node.items()}
+        case list():
+            return [_resolved(value, exported) for value in node]
+    return node
 
 
 def resources(kind: str) -> dict[str, dict[str, Any]]:

@@ -1,6 +1,6 @@
 """The deployed stack in one process, on a clock set by hand, where any call out can fail.
 
-Tables, routes, queues and their workers come from template.yaml; handlers, domain and stores are
+Tables, routes, queues and their workers come from the templates; handlers, domain and stores are
 the product's own; AWS is moto, the outside parties are the lab. Each call that leaves a function
 (AWS or HTTP) passes `World.leaving`, which counts it and, when asked, breaks it: the process dies
 before or after the call, or its request or its answer is lost. Queues redeliver as SQS does.

@@ -140,5 +140,6 @@ def test_a_variable_names_a_thing_and_never_holds_a_secret(function: str) -> Non
 def test_no_secret_stands_in_the_template() -> None:
     for name, secret in template.resources("AWS::SecretsManager::Secret").items():
         assert secret.get("SecretString", "{}") == "{}", name
-    assert "{{resolve:" not in template.PATH.read_text(encoding="utf-8")
+    for path in (template.PATH, template.DATA_PATH):
+        assert "{{resolve:" not in path.read_text(encoding="utf-8")
     assert not [name for name in template.template()["Parameters"] if "Secret" in name]

@@ -10,7 +10,6 @@ from functools import cache, partial
 from types import SimpleNamespace
 from typing import Any, Final, cast
 
-import yaml
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnection
 
@@ -45,8 +44,7 @@ from payvand.store.reconciliations import Reconciliations
 from payvand.store.settlements import Settlements
 from payvand.store.table import Table, item_to_wire
 from payvand.store.tasks import Tasks
-from payvand_cli import paths
-from payvand_cli.build import _Tolerant
+from payvand_cli import cloudformation, paths
 from payvand_cli.reconcile import Refused
 from payvand_cli.simulate import aws
 from payvand_cli.simulate.book_rules import BookRules
@@ -101,7 +99,7 @@ _EXPECTED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """Tables and queues as template.yaml declares them, by the names the environment gives."""
+    """Tables and queues as the templates declare them, by the names the environment gives."""
 
     tables: Mapping[str, KeySchema]
     queues: Mapping[str, aws.QueueTraits]
@@ -109,10 +107,12 @@ class Deployed:
 
 @cache
 def deployed() -> Deployed:
-    """Read the template once."""
-    body: Any = yaml.load(paths.TEMPLATE.read_text(), _Tolerant)  # noqa: S506 - a safe loader's child
+    """Read both templates once."""
+    resources: dict[str, Any] = {}
+    for path in filter(None, (paths.data_beside(paths.TEMPLATE), paths.TEMPLATE)):
+        resources |= cloudformation.read(path.read_text())["Resources"]
     tables, queues = {}, {}
-    for name, resource in body["Resources"].items():
+    for name, resource in resources.items():
         properties = resource.get("Properties", {})
         if resource["Type"] == "AWS::DynamoDB::Table":
             keys = {k["KeyType"]: k["AttributeName"] for k in properties["KeySchema"]}
