@@ -183,8 +183,8 @@ def _give_back(
 ) -> Answer:
     """Money that cannot be booked (second taking, other amount) goes back to the payer (R12).
 
-    PAID says: the channel has it still, and refuses to give it back for now. PENDING: another worker
-    has just asked for it.
+    PAID says: the channel has it still, and refuses to give it back for now. PENDING: another
+    worker has just asked, and a notice that says so again need not be repeated.
     """
     answer = channel.reverse(attempt_of(payment, index))
     if answer.verdict is Verdict.PAID:  # an explicit no: too late to reverse, so refund
